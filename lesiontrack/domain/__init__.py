@@ -1,0 +1,1 @@
+"""The nouns: geometry, study, lesions, history, reads, outcome. Standard library and numpy only."""
