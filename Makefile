@@ -1,0 +1,57 @@
+# One command each. `make demo` and `make test` do all their own set-up on a bare Debian with python3 and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	  $$p -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_OUT := demo_out
+WORKERS ?= $(shell nproc)
+
+.PHONY: demo test check format bench soak clean system
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+# System packages that the tests need: none beyond python3 with venv. Installed when root, otherwise the command is named.
+system:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 to 3.13 is needed and none was found" >&2; exit 2; fi
+	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+	  packages="python3-venv"; \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$packages; \
+	  else echo "missing system packages; run: sudo apt-get update && sudo apt-get install -y $$packages" >&2; exit 2; fi; fi
+
+$(BIN)/python: | system
+	@[ -x $@ ] || $(PYTHON) -m venv $(VENV)
+
+.stamps/run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@mkdir -p .stamps && touch $@
+
+.stamps/test: pyproject.toml .stamps/run | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@mkdir -p .stamps && touch $@
+
+# --- what a person asks for -----------------------------------------------------------------------------------------
+
+demo: .stamps/run
+	rm -rf $(DEMO_OUT)
+	$(BIN)/lesiontrack run sample_scans --out $(DEMO_OUT) --workers $(WORKERS)
+	@echo "report: $(DEMO_OUT)/report/index.html"
+
+test: .stamps/test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+check: .stamps/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .stamps/test
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .stamps $(DEMO_OUT) build dist *.egg-info

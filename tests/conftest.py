@@ -1,0 +1,42 @@
+"""What all tests share: where the reference data lies, and hypothesis' profile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# One seed for all: a red run must be repeatable on another machine. `make soak` explores with the profile "soak".
+settings.register_profile(
+    "default", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("soak", deadline=None, max_examples=5000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Return the project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of reference data beside the project; skip where it is absent."""
+    folder = Path(os.environ.get("LESIONTRACK_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"reference data not found at {folder} (set LESIONTRACK_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_scans() -> Path:
+    """Return the sample study that the project ships."""
+    folder = ROOT / "sample_scans"
+    if not (folder / "images").is_dir():
+        pytest.skip("sample_scans/ is not there: make it with `lesiontrack phantom sample_scans`")
+    return folder
