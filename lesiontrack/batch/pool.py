@@ -1,0 +1,196 @@
+"""Many subjects in worker processes: resume, isolate.
+
+Each subject runs in a worker process, so that a decoder that aborts takes one subject down and not the run. What a
+worker made is stored before it answers; the answer itself is small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from lesiontrack import __version__
+from lesiontrack.domain.study import Subject
+from lesiontrack.errors import LesiontrackError
+from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
+from lesiontrack.io.study import read_scan
+from lesiontrack.pipeline import Observed, Problem, describe, judge, observe
+from lesiontrack.settings import Settings
+from lesiontrack.tables import failures_frame, history_frames, judgement_frames
+
+__all__ = ["Job", "Outcome", "process", "process_all", "subject_key"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One subject to do: what a worker is sent."""
+
+    subject: Subject
+    settings: Settings
+    out: Path
+    key: str
+    problems: tuple[Problem, ...] = ()
+    provenance: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a subject: done, already done, or failed, with its problems."""
+
+    subject_id: str
+    state: str
+    problems: tuple[Problem, ...] = ()
+
+
+def subject_key(subject: Subject, settings: Settings) -> str:
+    """Return a digest of everything that a subject's result depends on: program, settings, files, clinical facts."""
+    files = {name for visit in subject.visits for scan in visit.scans for name in (*scan.files, *scan.segmentation_files)}
+    stamps = []
+    for name in sorted(files):
+        path = Path(name)
+        stat = path.stat() if path.exists() else None
+        stamps.append((name, stat.st_size, stat.st_mtime_ns) if stat else (name, 0, 0))
+    parts = [__version__, settings.model_dump_json(), repr(_facts(subject)), json.dumps(stamps)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _facts(subject: Subject) -> object:
+    """Return what the catalogue and the clinical tables say, without arrays (their repr is abridged)."""
+    visits = [
+        (v.timepoint, v.usable, v.problem, [(s.series_uid, s.date, s.measured, s.usable, s.problem) for s in v.scans])
+        for v in subject.visits
+    ]
+    return (subject.subject_id, visits, subject.clinical)
+
+
+def process(job: Job) -> Outcome:
+    """Observe and judge one subject and store the result; the body of a worker.
+
+    The one broad ``except`` of the batch: whatever goes wrong in a subject ends in ``failures`` and stops no other.
+    """
+    # One thread each: the workers are the parallelism, and results must not depend on the number of cores.
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    subject_id = job.subject.subject_id
+    stage = "observe"
+    try:
+        observed = observe(job.subject, read_scan(job.settings.archive, job.settings.labels), job.settings)
+        stage = "assess"
+        _store(job, observed)
+    except LesiontrackError as error:
+        problem = Problem.from_error(error.at(subject_id=subject_id), subject_id=subject_id, stage=stage)
+        return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
+    except Exception as error:
+        log.debug("subject %s", subject_id, exc_info=True)
+        # The text of a foreign error may quote file contents: only its kind and place are kept.
+        problem = Problem(subject_id=subject_id, stage=stage, error=type(error).__name__, message=_where(error))
+        return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
+    return Outcome(subject_id=subject_id, state="done", problems=(*job.problems, *observed.problems))
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return f"unexpected {type(error).__name__}"
+    code = trace.tb_frame.f_code
+    return f"unexpected {type(error).__name__} in {Path(code.co_filename).name}, {code.co_name}, line {trace.tb_lineno}"
+
+
+def _store(job: Job, observed: Observed) -> None:
+    judgement = judge(observed.history, job.settings)
+    frames = {
+        **history_frames(observed.history, phases=judgement.phases, regions=judgement.regions),
+        **judgement_frames(judgement),
+        "failures": failures_frame(describe(problem) for problem in (*job.problems, *observed.problems)),
+    }
+    write_subject(
+        job.out,
+        job.subject.subject_id,
+        frames=frames,
+        label_maps=observed.label_maps,
+        registrations=observed.history.registrations,
+        views=observed.views,
+        provenance={"key": job.key, "version": __version__, "subject_id": job.subject.subject_id, **dict(job.provenance)},
+    )
+
+
+def process_all(jobs: Sequence[Job], *, workers: int, done: Callable[[Outcome], None], force: bool = False) -> list[Outcome]:
+    """Process every job that is not already done with the same inputs; call ``done`` after each.
+
+    A worker that dies (a decoder's abort, the kernel's out-of-memory killer) takes the pool with it: the subjects
+    that were in flight are done again one by one, and the one that kills its worker again is a failure.
+    """
+    outcomes: list[Outcome] = []
+
+    def finish(outcome: Outcome) -> None:
+        _remember_failure(jobs_by_id[outcome.subject_id], outcome)
+        outcomes.append(outcome)
+        done(outcome)
+
+    jobs_by_id = {job.subject.subject_id: job for job in jobs}
+    waiting = []
+    for job in jobs:
+        if not force and stored_key(job.out, job.subject.subject_id) == job.key:
+            finish(Outcome(subject_id=job.subject.subject_id, state="kept"))
+        else:
+            waiting.append(job)
+    suspects = _in_pool(waiting, workers, finish)
+    for job in suspects:
+        for _ in _in_pool([job], 1, finish):
+            problem = Problem(
+                subject_id=job.subject.subject_id,
+                stage="observe",
+                error="WorkerDied",
+                message="the worker process died twice on this subject (a damaged file or out of memory)",
+            )
+            finish(Outcome(subject_id=job.subject.subject_id, state="failed", problems=(*job.problems, problem)))
+    return outcomes
+
+
+def _in_pool(jobs: Iterable[Job], workers: int, finish: Callable[[Outcome], None]) -> list[Job]:
+    """Run jobs in a pool; return those that were in flight when a worker died. The rest goes on in a new pool."""
+    queue = list(jobs)[::-1]
+    suspects: list[Job] = []
+    while queue:
+        flying: dict[Future[Outcome], Job] = {}
+        # Spawned, not forked: a fork of a process with ITK's threads can deadlock.
+        with ProcessPoolExecutor(min(workers, len(queue)), mp_context=get_context("spawn")) as pool:
+            try:
+                while queue or flying:
+                    while queue and len(flying) < workers:
+                        flying[pool.submit(process, queue[-1])] = queue[-1]
+                        queue.pop()
+                    landed, _ = wait(flying, return_when=FIRST_COMPLETED)
+                    for future in landed:
+                        outcome = future.result()
+                        del flying[future]
+                        finish(outcome)
+            except BrokenProcessPool:
+                suspects.extend(flying.values())
+    return suspects
+
+
+def failure_file(out: Path, subject_id: str) -> Path:
+    """Return where a failed subject's problems are kept until it succeeds."""
+    return out / "subjects" / f"{safe_name(subject_id)}.failed.json"
+
+
+def _remember_failure(job: Job, outcome: Outcome) -> None:
+    path = failure_file(job.out, outcome.subject_id)
+    if outcome.state == "failed":
+        write_json(path, [describe(problem) for problem in outcome.problems])
+    else:
+        path.unlink(missing_ok=True)

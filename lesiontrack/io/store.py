@@ -1,0 +1,259 @@
+"""The result folder: every file whole or not at all, names that are safe, tables in Parquet and CSV.
+
+A subject's folder is written aside, synced, and moved into place in one step; what a reader decided (files
+``decisions-*.jsonl``) is carried over from the folder that it replaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+
+from lesiontrack.domain.geometry import Grid
+from lesiontrack.domain.history import Registration
+from lesiontrack.domain.view import View
+from lesiontrack.errors import TableError
+from lesiontrack.io.nifti import write_label_map
+from lesiontrack.tables import COHORT_TABLES, empty, validate
+from lesiontrack.tables.schema import Kind
+
+__all__ = [
+    "LabelMap",
+    "gather",
+    "load_views",
+    "read_json",
+    "read_table",
+    "safe_name",
+    "stored_key",
+    "subject_folder",
+    "write_json",
+    "write_subject",
+    "write_table",
+    "write_text",
+]
+
+LabelMap = tuple[Grid, "np.ndarray[Any, np.dtype[np.uint16]]"]
+
+# A spreadsheet runs a cell that begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LONGEST_NAME = 100
+
+
+def safe_name(subject_id: str) -> str:
+    """Return a file name for a subject id: injective, no separators, no leading dot, at most 100 characters.
+
+    Letters of either case are told apart also where the file system does not: upper case is kept, and the name gets a
+    short digest unless the id is plain.
+    """
+    plain = quote(subject_id, safe="-_").replace(".", "%2E").replace("~", "%7E")
+    if len(plain) <= _LONGEST_NAME and plain == plain.upper() and plain:
+        return plain
+    digest = hashlib.sha256(subject_id.encode()).hexdigest()[:10]
+    return f"{plain[: _LONGEST_NAME - 11]}~{digest}"
+
+
+def subject_folder(out: Path, subject_id: str) -> Path:
+    """Return the folder of a subject's results."""
+    return out / "subjects" / safe_name(subject_id)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document; NaN and infinities are refused."""
+    write_text(path, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON document."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_table(folder: Path, name: str, data: pd.DataFrame) -> None:
+    """Write one declared table as ``name.parquet`` (exact) and ``name.csv`` (cells that a spreadsheet would run quoted)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    validate(name, data)
+    aside = folder / f".{name}.parquet.writing"
+    data.to_parquet(aside, index=False)
+    aside.replace(folder / f"{name}.parquet")
+    write_text(folder / f"{name}.csv", _spreadsheet_safe(data).to_csv(index=False, lineterminator="\n"))
+
+
+def _spreadsheet_safe(data: pd.DataFrame) -> pd.DataFrame:
+    safe = data.copy()
+    for column in safe.columns:
+        if pd.api.types.is_string_dtype(safe[column].dtype) or safe[column].dtype == object:
+            text = safe[column].astype("string")
+            risky = text.str.startswith((*_FORMULA, "'")).fillna(False)
+            safe[column] = text.mask(risky, "'" + text)
+    return safe
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read one declared table: the Parquet file, or the CSV where an analyst has only that; empty when neither is there.
+
+    Raises
+    ------
+    TableError
+        If the file does not hold the declared columns.
+    """
+    parquet, text = folder / f"{name}.parquet", folder / f"{name}.csv"
+    if parquet.is_file():
+        return validate(name, pd.read_parquet(parquet))
+    if not text.is_file():
+        return empty(name)
+    table = COHORT_TABLES[name]
+    raw = pd.read_csv(text, dtype="string", keep_default_na=False, na_values=[""])
+    for column in raw.columns:
+        raw[column] = raw[column].str.replace(r"^'(?=[=+\-@\t\r'])", "", regex=True)
+        declared = table.columns.get(column)
+        if declared is None:
+            continue
+        try:
+            raw[column] = _typed(raw[column], declared.kind)
+        except (ValueError, TypeError) as error:
+            raise TableError(f"column {column} of table {name}: {error}", file=str(text)) from error
+    return validate(name, raw)
+
+
+def _typed(values: pd.Series[Any], kind: Kind) -> pd.Series[Any]:
+    if kind is Kind.INT:
+        return pd.to_numeric(values).astype("Int64")
+    if kind is Kind.FLOAT:
+        return pd.to_numeric(values).astype("float64")
+    if kind is Kind.BOOL:
+        return values.map({"True": True, "False": False, "true": True, "false": False}).astype("boolean")
+    return values
+
+
+def write_subject(
+    out: Path,
+    subject_id: str,
+    *,
+    frames: Mapping[str, pd.DataFrame],
+    label_maps: Mapping[str, LabelMap],
+    registrations: Iterable[Registration],
+    views: Iterable[View],
+    provenance: Mapping[str, Any],
+) -> Path:
+    """Write a subject's folder whole, replacing an earlier one and keeping its readers' decisions.
+
+    Parameters
+    ----------
+    label_maps
+        File stem -> grid and uint16 (k, j, i) array; written as ``<stem>.nii.gz``, label = lesion number.
+    """
+    final = subject_folder(out, subject_id)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=final.parent, prefix=".writing-"))
+    try:
+        for name, data in frames.items():
+            write_table(aside, name, data)
+        for stem, (grid, labels) in label_maps.items():
+            write_label_map(aside / f"{stem}.nii.gz", grid, labels)
+        _write_transforms(aside / "transforms.npz", registrations)
+        _write_views(aside / "views.npz", views)
+        write_json(aside / "provenance.json", dict(provenance))
+        _sync(aside)
+        _swap(aside, final)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return final
+
+
+def _swap(aside: Path, final: Path) -> None:
+    if final.is_dir():
+        for decisions in final.glob("decisions-*.jsonl"):
+            shutil.copy2(decisions, aside / decisions.name)
+        old = Path(tempfile.mkdtemp(dir=final.parent, prefix=".old-"))
+        final.replace(old)
+        aside.replace(final)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        aside.replace(final)
+    final.chmod(0o755)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _write_transforms(path: Path, registrations: Iterable[Registration]) -> None:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for reg in registrations:
+        for way, transform in (("forward", reg.forward), ("backward", reg.backward)):
+            key = f"{reg.timepoint_from}|{reg.series_from}|{reg.timepoint_to}|{reg.series_to}|{way}"
+            arrays[f"{key}|affine"] = transform.affine
+            if transform.displacement_mm is not None and transform.grid is not None:
+                arrays[f"{key}|displacement_mm"] = transform.displacement_mm
+                arrays[f"{key}|grid_affine"] = transform.grid.affine
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _write_views(path: Path, views: Iterable[View]) -> None:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    described = []
+    for number, view in enumerate(views):
+        arrays[f"image{number}"] = view.pixels
+        described.append(view.describe())
+    arrays["views"] = np.frombuffer(json.dumps(described).encode(), dtype=np.uint8)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_views(folder: Path) -> list[View]:
+    """Read a subject's views, in the order in which they were written."""
+    path = folder / "views.npz"
+    if not path.is_file():
+        return []
+    with np.load(path, allow_pickle=False) as archive:
+        described = json.loads(archive["views"].tobytes().decode())
+        return [View.from_description(d, archive[f"image{n}"]) for n, d in enumerate(described)]
+
+
+def stored_key(out: Path, subject_id: str) -> str | None:
+    """Return the key of the inputs that a stored subject was made from; None when there is none."""
+    path = subject_folder(out, subject_id) / "provenance.json"
+    if not path.is_file():
+        return None
+    key = read_json(path).get("key")
+    return str(key) if key else None
+
+
+def gather(out: Path, names: Iterable[str], subject_ids: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Join the subjects' tables into the cohort's, in the order of the ids given."""
+    folders = [subject_folder(out, subject_id) for subject_id in subject_ids]
+    joined: dict[str, pd.DataFrame] = {}
+    for name in names:
+        parts = [read_table(folder, name) for folder in folders if (folder / f"{name}.parquet").is_file()]
+        parts = [part for part in parts if len(part)]
+        joined[name] = validate(name, pd.concat(parts, ignore_index=True)) if parts else empty(name)
+    return joined

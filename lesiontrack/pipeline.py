@@ -1,0 +1,251 @@
+"""observe(subject, read) -> what the images say; judge(history) -> what it means.
+
+Volumes are read one at a time and dropped; what alignment needs of a scan is small and kept for all visits, so that no
+volume is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesiontrack import assess
+from lesiontrack.align import Prepared, align, prepare
+from lesiontrack.domain.geometry import Grid, Segmentation, Volume
+from lesiontrack.domain.history import History, Registration
+from lesiontrack.domain.lesion import Lesion, TreatedZone
+from lesiontrack.domain.outcome import Judgement
+from lesiontrack.domain.study import Scan, Subject, Visit
+from lesiontrack.domain.view import View
+from lesiontrack.errors import LesiontrackError, SegmentationError
+from lesiontrack.link import chain
+from lesiontrack.measure import Measured, lesion_view, measure, place_view, slice_view
+from lesiontrack.settings import Settings
+
+__all__ = ["Observed", "Problem", "Read", "judge", "observe"]
+
+Read = Callable[[Scan], tuple[Volume, Segmentation | None]]
+
+# Shown in the report for each scan: as many whole slices as cover its lesions, at most this many.
+_SLICES_PER_SCAN = 6
+# A lesion seen this near to an earlier one's projected place shows that place already.
+_SHOWN_WITHIN_MM = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that went wrong in one subject, as a row of ``cohort/failures``."""
+
+    subject_id: str
+    stage: str
+    error: str
+    message: str
+    severity: str = "ERROR"
+    timepoint: int | None = None
+    file: str | None = None
+
+    @classmethod
+    def from_error(cls, error: LesiontrackError, *, subject_id: str, stage: str, timepoint: int | None = None) -> Problem:
+        """Describe an error at a stage."""
+        return cls(
+            subject_id=subject_id,
+            stage=stage,
+            error=type(error).__name__,
+            message=str(error),
+            timepoint=timepoint,
+            file=error.file,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observed:
+    """What the images of one subject say.
+
+    Attributes
+    ----------
+    label_maps
+        File stem -> (grid, uint16 (k, j, i)), label = lesion number.
+    """
+
+    history: History
+    label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]]
+    views: tuple[View, ...]
+    problems: tuple[Problem, ...]
+
+
+class _Road:
+    """The state of one subject's way through its visits."""
+
+    def __init__(self, subject: Subject, read: Read, settings: Settings) -> None:
+        self.subject = subject
+        self.read = read
+        self.settings = settings
+        self.visits: list[Visit] = []
+        self.lesions: list[Lesion] = []
+        self.zones: list[TreatedZone] = []
+        self.registrations: list[Registration] = []
+        self.prepared: list[Prepared] = []
+        self.views: list[View] = []
+        self.label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]] = {}
+        self.problems: list[Problem] = []
+
+    def visit(self, visit: Visit) -> None:
+        """Observe one visit; what cannot be used is marked so and the road goes on."""
+        if not visit.usable:
+            self.visits.append(visit)
+            return
+        scans = []
+        for scan in visit.scans:
+            scans.append(self._scan(visit, scan) if scan.usable and scan.measured else scan)
+        seen = replace(visit, scans=tuple(scans))
+        if not seen.measured_scans:
+            problem = "; ".join(s.problem for s in seen.scans if s.problem) or "no segmentation in this visit"
+            seen = replace(seen, usable=False, problem=problem)
+            if not any(p.timepoint == visit.timepoint for p in self.problems):
+                self._note(SegmentationError(problem), stage="read", timepoint=visit.timepoint)
+        self.visits.append(seen)
+
+    def _scan(self, visit: Visit, scan: Scan) -> Scan:
+        stage = "read"
+        try:
+            volume, segmentation = self.read(scan)
+            if segmentation is None:
+                raise SegmentationError("the scan has no segmentation")
+            stage = "measure"
+            first = 1 + max((x.lesion_id for x in self.lesions if x.timepoint == visit.timepoint), default=0)
+            measured = measure(
+                volume,
+                segmentation,
+                timepoint=visit.timepoint,
+                date=scan.date,
+                first_lesion_id=first,
+                settings=self.settings.measure,
+            )
+            stage = "register"
+            self._register(visit, volume, segmentation, measured)
+        except LesiontrackError as error:
+            self._note(error, stage=stage, timepoint=visit.timepoint)
+            return replace(scan, usable=False, problem=error.message)
+        self.lesions.extend(measured.lesions)
+        self.zones.extend(measured.zones)
+        stem = f"lesions_t{visit.timepoint:02d}"
+        if stem in self.label_maps:
+            stem = f"{stem}_{len(self.label_maps)}"
+        self.label_maps[stem] = (volume.grid, measured.label_map)
+        return scan
+
+    def _register(self, visit: Visit, volume: Volume, segmentation: Segmentation, measured: Measured) -> None:
+        now = prepare(
+            volume, segmentation, measured.lesions, timepoint=visit.timepoint, settings=self.settings.align
+        )
+        found = [align(earlier, now, self.settings.align) for earlier in _partners(self.prepared, now)]
+        self.views.extend(self._views(volume, measured, found))
+        self.registrations.extend(found)
+        self.prepared.append(now)
+
+    def _views(self, volume: Volume, measured: Measured, found: list[Registration]) -> Iterator[View]:
+        labels = measured.label_map
+        for lesion in measured.lesions:
+            yield lesion_view(volume, labels, lesion)
+        for k in _slices_that_cover(labels, [x.lesion_id for x in measured.lesions]):
+            yield slice_view(volume, labels, k, timepoint=_timepoint(measured, found))
+        for place in self._vanished_places(measured, found):
+            yield place_view(volume, labels, place, timepoint=found[0].timepoint_to)
+
+    def _vanished_places(self, measured: Measured, found: list[Registration]) -> list[tuple[float, float, float]]:
+        """Projected places, LPS mm, of earlier lesions near which this scan shows none."""
+        shown = [x.centroid_lps_mm for x in measured.lesions]
+        places: list[tuple[float, float, float]] = []
+        for registration in found:
+            for lesion in self.lesions:
+                if (lesion.timepoint, lesion.series_uid) != (registration.timepoint_from, registration.series_from):
+                    continue
+                place = registration.forward.apply(np.array(lesion.centroid_lps_mm))
+                if all(np.linalg.norm(place - np.array(other)) > _SHOWN_WITHIN_MM for other in (*shown, *places)):
+                    places.append((float(place[0]), float(place[1]), float(place[2])))
+        return places
+
+    def _note(self, error: LesiontrackError, *, stage: str, timepoint: int) -> None:
+        placed = error.at(subject_id=self.subject.subject_id, visit=str(timepoint))
+        self.problems.append(
+            Problem.from_error(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint)
+        )
+
+
+def _timepoint(measured: Measured, found: list[Registration]) -> int:
+    return measured.lesions[0].timepoint if measured.lesions else found[0].timepoint_to
+
+
+def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
+    """Return the scans to align with: of the previous visit and of the first one, those that show the same region."""
+    earlier = [p for p in prepared if p.timepoint < now.timepoint and p.has_liver == now.has_liver]
+    if not earlier:
+        return []
+    wanted = {earlier[0].timepoint, earlier[-1].timepoint}
+    return [p for p in earlier if p.timepoint in wanted]
+
+
+def _slices_that_cover(labels: NDArray[np.uint16], numbers: list[int]) -> list[int]:
+    """Choose slices, greedily, so that each lesion is cut by one of them; ascending k."""
+    occupied = np.zeros((labels.shape[0], max(numbers, default=0) + 1), dtype=bool)
+    for k in range(labels.shape[0]):
+        present = np.unique(labels[k])
+        occupied[k, present[present > 0]] = True
+    chosen: list[int] = []
+    while occupied.any() and len(chosen) < _SLICES_PER_SCAN:
+        k = int(occupied.sum(axis=1).argmax())
+        chosen.append(k)
+        occupied[:, occupied[k]] = False
+    return sorted(chosen)
+
+
+def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
+    """Read, measure, register and link all visits of one subject.
+
+    Parameters
+    ----------
+    read
+        Gives a scan's volume and what is marked in it.
+
+    Raises
+    ------
+    LesiontrackError
+        If no visit at all can be used.
+    """
+    road = _Road(subject, read, settings)
+    for visit in subject.visits:
+        road.visit(visit)
+    seen = replace(subject, visits=tuple(road.visits))
+    if not any(visit.usable for visit in seen.visits):
+        why = "; ".join(p.message for p in road.problems) or "; ".join(v.problem for v in seen.visits if v.problem)
+        raise SegmentationError(f"no visit can be used: {why}", subject_id=subject.subject_id)
+    tracking = chain(seen, road.lesions, road.zones, road.registrations, settings.link)
+    history = History(
+        subject=seen,
+        lesions=tuple(road.lesions),
+        zones=tuple(road.zones),
+        registrations=tuple(road.registrations),
+        links=tracking.links,
+        tracks=tracking.tracks,
+        missing=tracking.missing,
+    )
+    return Observed(
+        history=history,
+        label_maps=road.label_maps,
+        views=tuple(road.views),
+        problems=tuple(road.problems),
+    )
+
+
+def judge(history: History, settings: Settings) -> Judgement:
+    """Judge a history: roles, responses by each rule set, progression, eligibility, robustness."""
+    return assess.judge(history, settings.assess)
+
+
+def describe(problem: Problem) -> dict[str, Any]:
+    """Return a problem as a row of ``cohort/failures``."""
+    return {name: getattr(problem, name) for name in problem.__slots__}

@@ -1,0 +1,156 @@
+"""Gather each step's settings into one tree; TOML in and out.
+
+A study's ``study.toml`` names a setting in its section (``[link] review_below = 0.6``) or, where only one section has
+a setting of that name, without a section (``visit_window_days = 21``), as the contract writes them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lesiontrack.align.settings import AlignSettings
+from lesiontrack.assess.settings import AssessSettings
+from lesiontrack.errors import SettingsError
+from lesiontrack.io.settings import ArchiveSettings, LabelSettings
+from lesiontrack.link.settings import LinkSettings
+from lesiontrack.measure.settings import MeasureSettings
+from lesiontrack.survival.event_settings import EventSettings
+from lesiontrack.survival.settings import SurvivalSettings
+
+__all__ = ["Settings", "as_toml", "load_settings"]
+
+
+class Settings(BaseModel):
+    """All settings, one section for each step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="reading the archive")
+    labels: LabelSettings = Field(default_factory=LabelSettings, description="what labels and segment names mean")
+    measure: MeasureSettings = Field(default_factory=MeasureSettings, description="measuring lesions")
+    align: AlignSettings = Field(default_factory=AlignSettings, description="bringing two scans together")
+    link: LinkSettings = Field(default_factory=LinkSettings, description="following lesions through time")
+    assess: AssessSettings = Field(default_factory=AssessSettings, description="response by RECIST 1.1")
+    events: EventSettings = Field(default_factory=EventSettings, description="deriving event dates")
+    survival: SurvivalSettings = Field(default_factory=SurvivalSettings, description="estimates and comparisons")
+
+
+def load_settings(*files: Path) -> Settings:
+    """Read settings files in order, a later one overriding an earlier one.
+
+    Raises
+    ------
+    SettingsError
+        With the file, the setting, what was found and what is allowed.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"settings cannot be read: {error}", file=str(file)) from error
+        _merge(merged, _sectioned(document, file))
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(
+            f"setting {'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+            file=", ".join(str(file) for file in files),
+            found=repr(first.get("input")),
+        ) from error
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    return {name: field.annotation for name, field in Settings.model_fields.items() if _is_model(field.annotation)}  # type: ignore[misc]
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _sectioned(document: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Move settings named without a section into the one section that has them."""
+    sections = _sections()
+    placed: dict[str, Any] = {}
+    for key, value in document.items():
+        if key in sections:
+            if not isinstance(value, dict):
+                raise SettingsError(f"[{key}] is a section", file=str(file), found=repr(value))
+            _merge(placed, {key: value})
+            continue
+        homes = [name for name, model in sections.items() if key in model.model_fields]
+        if len(homes) != 1:
+            expected = f"one of the sections {', '.join(homes)}" if homes else "a setting of `lesiontrack settings`"
+            raise SettingsError(f"setting {key} is not known", file=str(file), expected=expected)
+        _merge(placed, {homes[0]: {key: value}})
+    return placed
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def as_toml(settings: Settings) -> str:
+    """Return the settings as TOML, each with its description, allowed values and default as a comment."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("lesiontrack settings. Each is at the value in force; delete what should stay default."))
+    for name, field in Settings.model_fields.items():
+        section = tomlkit.table()
+        section.comment(field.description or name)
+        _fill(section, getattr(settings, name))
+        document.add(tomlkit.nl())
+        document.add(name, section)
+    return tomlkit.dumps(document)
+
+
+def _fill(section: tomlkit.items.Table, values: BaseModel) -> None:
+    plain = values.model_dump(mode="json")
+    for name, field in type(values).model_fields.items():
+        for line in _wrapped(field.description or "", _allowed(field.annotation)):
+            section.add(tomlkit.comment(line))
+        value = plain[name]
+        if value is None:
+            section.add(tomlkit.comment(f"{name} =   (not set)"))
+        else:
+            section.add(name, _without_none(value))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value if item is not None]
+    return value
+
+
+def _wrapped(description: str, allowed: str) -> list[str]:
+    words, lines, line = f"{description}{allowed}".split(), [], ""
+    for word in words:
+        if len(line) + len(word) > 110:
+            lines.append(line.rstrip())
+            line = ""
+        line += f"{word} "
+    return [*lines, line.rstrip()] if line else lines
+
+
+def _allowed(annotation: Any) -> str:
+    """Name the allowed values of a choice."""
+    if get_origin(annotation) in (Union, UnionType):
+        inner = [arg for arg in get_args(annotation) if arg is not NoneType]
+        return _allowed(inner[0]) if len(inner) == 1 else ""
+    if str(get_origin(annotation)) == "typing.Literal":
+        return f" One of: {', '.join(str(value) for value in get_args(annotation))}."
+    if isinstance(annotation, type) and hasattr(annotation, "__members__"):
+        return f" One of: {', '.join(str(member.value) for member in annotation)}."
+    return ""

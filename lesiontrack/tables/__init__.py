@@ -1,0 +1,27 @@
+"""Declared schemas of every table, and the way from the domain's values to rows.
+
+``schema`` declares, ``rows`` converts. Frames have the declared columns in the declared order and the declared types
+also when they are empty.
+"""
+
+from lesiontrack.tables.rows import (
+    failures_frame,
+    history_frames,
+    judgement_frames,
+    subjects_frame,
+)
+from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
+
+__all__ = [
+    "COHORT_TABLES",
+    "Column",
+    "Kind",
+    "Table",
+    "empty",
+    "failures_frame",
+    "frame",
+    "history_frames",
+    "judgement_frames",
+    "subjects_frame",
+    "validate",
+]
