@@ -55,3 +55,12 @@ format: .stamps/test
 
 clean:
 	rm -rf $(VENV) .stamps $(DEMO_OUT) build dist *.egg-info
+
+# --- long ones ------------------------------------------------------------------------------------------------------
+
+bench: .stamps/test
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+# Everything that is too long for every change: thousands of examples, mutations, kill -9. `make test` runs a sample.
+soak: .stamps/test
+	HYPOTHESIS_PROFILE=soak LESIONTRACK_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
