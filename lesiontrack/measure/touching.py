@@ -1,0 +1,181 @@
+"""Touching lesions in one mask: separated where their shape says so, never across what is plainly one lesion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from lesiontrack.domain.geometry import Grid
+from lesiontrack.domain.lesion import Certainty
+from lesiontrack.measure.settings import MeasureSettings
+
+__all__ = ["Pieces", "ellipsoid_fill", "separate"]
+
+CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pieces:
+    """One component in pieces.
+
+    Attributes
+    ----------
+    labels
+        int32 (k, j, i), 1 to ``count``.
+    certainty, max_components
+        One for each piece.
+    notes
+        The criterion, and what it found.
+    """
+
+    labels: NDArray[np.int32]
+    count: int
+    certainty: tuple[Certainty, ...]
+    max_components: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def separate(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> Pieces:
+    """Separate a 26-connected component into lesions.
+
+    The distance to the outside has a peak inside each lesion and a saddle in the neck between two; the neck ratio is
+    saddle over the lower peak. Basins (watershed of the distance, from its h-maxima) are joined again, widest neck
+    first, until every neck is at most ``settings.split_neck_ratio``; how many there still are at
+    ``confluent_neck_ratio`` is how many lesions the mask may be. A mask that fills the ellipsoid of its own moments
+    is one lesion without further question.
+
+    Parameters
+    ----------
+    mask
+        bool (k, j, i), one component.
+    grid
+        Of ``mask``.
+    """
+    whole = Pieces(labels=mask.astype(np.int32), count=1, certainty=(Certainty.CERTAIN,), max_components=(1,))
+    if ellipsoid_fill(mask) >= settings.ellipsoid_fill:
+        return whole
+    basins = _basins(mask, grid)
+    if basins.count < 2:
+        return whole
+    possible, _ = _joined(basins, settings.confluent_neck_ratio)
+    limit = settings.split_neck_ratio if settings.split_touching else 0.0
+    certain, widest = _joined(basins, limit)
+    groups = np.unique(certain[1:])
+    inner = tuple(len(np.unique(possible[1:][certain[1:] == group])) for group in groups)
+    if len(groups) == 1:
+        if inner[0] == 1:
+            return whole
+        note = f"may be up to {inner[0]} lesions: necks above {limit:g} of the inner radius"
+        return Pieces(
+            labels=whole.labels, count=1, certainty=(Certainty.CONFLUENT,), max_components=inner, notes=(note,)
+        )
+    renumber = np.zeros(basins.count + 1, dtype=np.int32)
+    renumber[1:] = np.searchsorted(groups, certain[1:]) + 1
+    labels = renumber[basins.labels]
+    note = f"separated from a mask of {len(groups)} touching lesions: necks up to {widest:.2f} of the inner radius"
+    return Pieces(
+        labels=labels,
+        count=len(groups),
+        certainty=_certainties(labels, inner, widest <= settings.certain_neck_ratio),
+        max_components=inner,
+        notes=(note,),
+    )
+
+
+def ellipsoid_fill(mask: NDArray[np.bool_]) -> float:
+    """Return the volume of a mask over that of the solid ellipsoid with the same second moments.
+
+    1 for any ellipsoid on any grid (the ratio is affine invariant), less for every other solid. Each voxel counts as
+    a unit cube (variance 1/12 along each axis), not as a point.
+    """
+    index = np.argwhere(mask).astype(np.float64)
+    centred = index - index.mean(axis=0)
+    covariance = centred.T @ centred / len(index) + np.eye(3) / 12.0
+    # A solid ellipsoid with semi-axis a has variance a^2 / 5 along it.
+    ellipsoid = 4.0 / 3.0 * np.pi * 5.0**1.5 * np.sqrt(np.linalg.det(covariance))
+    return float(len(index) / ellipsoid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Basins:
+    """Watershed basins: labels (k, j, i), peak mm by label, saddle mm of each pair that touches."""
+
+    labels: NDArray[np.int32]
+    count: int
+    peaks_mm: NDArray[np.float64]
+    saddles_mm: dict[tuple[int, int], float]
+
+
+def _basins(mask: NDArray[np.bool_], grid: Grid) -> _Basins:
+    """Find the basins of the distance to the outside."""
+    spacing_mm = grid.spacing_mm
+    pixel_mm = float(spacing_mm[1:].max())
+    padded = np.pad(mask, 1)
+    # From voxel centre to the centre of the nearest voxel outside, less the half voxel to the edge between them.
+    distance_mm = ndimage.distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1] - pixel_mm / 2.0
+    distance_mm[~mask] = 0.0
+    markers, count = ndimage.label(h_maxima(distance_mm, pixel_mm / 4.0), structure=CONNECTED_26)
+    if count < 2:
+        return _Basins(labels=mask.astype(np.int32), count=1, peaks_mm=np.zeros(2), saddles_mm={})
+    labels = watershed(-distance_mm, markers, mask=mask, connectivity=CONNECTED_26).astype(np.int32)
+    peaks = np.zeros(count + 1)
+    peaks[1:] = ndimage.maximum(distance_mm, labels, index=np.arange(1, count + 1))
+    return _Basins(labels=labels, count=count, peaks_mm=peaks, saddles_mm=_saddles_mm(labels, distance_mm))
+
+
+def _saddles_mm(labels: NDArray[np.int32], distance_mm: NDArray[np.float64]) -> dict[tuple[int, int], float]:
+    """Return the height of the pass between each two basins that touch by a face."""
+    saddles: dict[tuple[int, int], float] = {}
+    for axis in range(3):
+        low: tuple[slice, ...] = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        high: tuple[slice, ...] = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        at = np.nonzero((labels[low] != labels[high]) & (labels[low] > 0) & (labels[high] > 0))
+        one, other = labels[low][at], labels[high][at]
+        height = np.minimum(distance_mm[low][at], distance_mm[high][at])
+        pairs = zip(np.minimum(one, other), np.maximum(one, other), height, strict=True)
+        for first, second, pass_mm in pairs:
+            key = (int(first), int(second))
+            saddles[key] = max(saddles.get(key, 0.0), float(pass_mm))
+    return saddles
+
+
+def _joined(basins: _Basins, limit: float) -> tuple[NDArray[np.int32], float]:
+    """Join basins whose neck ratio is above ``limit``, widest neck first.
+
+    Returns
+    -------
+    group
+        (count + 1,) the lowest basin number of each basin's group.
+    widest
+        The largest neck ratio that is left between two groups.
+    """
+    group = np.arange(basins.count + 1, dtype=np.int32)
+    peaks_mm = basins.peaks_mm.copy()
+    while True:
+        ratios = {
+            (int(group[a]), int(group[b])): saddle / max(min(peaks_mm[group[a]], peaks_mm[group[b]]), 1e-9)
+            for (a, b), saddle in sorted(basins.saddles_mm.items(), key=lambda item: item[1])
+            if group[a] != group[b]
+        }
+        if not ratios:
+            return group, 0.0
+        (one, other), widest = max(ratios.items(), key=lambda item: (item[1], (-item[0][0], -item[0][1])))
+        if widest <= limit:
+            return group, float(widest)
+        keep, lose = min(one, other), max(one, other)
+        peaks_mm[keep] = max(peaks_mm[keep], peaks_mm[lose])
+        group[group == lose] = keep
+
+
+def _certainties(labels: NDArray[np.int32], inner: tuple[int, ...], sure: bool) -> tuple[Certainty, ...]:
+    """Grade the pieces: where the necks are not narrow enough to be sure, only the largest is certain to be one."""
+    largest = int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return tuple(
+        Certainty.CONFLUENT if several > 1 else Certainty.CERTAIN if sure or number == largest else Certainty.PROBABLE
+        for number, several in enumerate(inner)
+    )
