@@ -119,10 +119,12 @@ def run(
 def index(
     archive: Annotated[Path, typer.Argument(help="Study folder, or any folder of images.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the catalogue here; without it, only print.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare file contents by hash, not only size and date.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare file contents by hash, not only size and date.")
+    ] = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Catalogue an archive: subjects, visits, series, segmentations, and every file that was refused, with the reason."""
+    """Catalogue an archive: subjects, visits, series, segmentations, and every refused file with the reason."""
     from lesiontrack.batch import index_archive
 
     text, problems = index_archive(archive, out, verify=verify, settings_file=settings)
@@ -145,9 +147,13 @@ def assess(
 @app.command()
 def endpoints(
     out_folder: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="Result folder of a run.")] = None,
-    clinical: Annotated[Path | None, typer.Option("--clinical", help="Clinical tables to use instead of the study's.")] = None,
+    clinical: Annotated[
+        Path | None, typer.Option("--clinical", help="Clinical tables to use instead of the study's.")
+    ] = None,
     settings: SettingsFile = None,
-    cases: Annotated[Path | None, typer.Option("--cases", help="File of censoring cases instead of a result folder.")] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", help="File of censoring cases instead of a result folder.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --cases: where censoring.json is written.")] = None,
 ) -> None:
     """Derive event dates anew from responses and clinical tables; no image is touched."""

@@ -49,7 +49,9 @@ class Problem:
     file: str | None = None
 
     @classmethod
-    def from_error(cls, error: LesiontrackError, *, subject_id: str, stage: str, timepoint: int | None = None) -> Problem:
+    def from_error(
+        cls, error: LesiontrackError, *, subject_id: str, stage: str, timepoint: int | None = None
+    ) -> Problem:
         """Describe an error at a stage."""
         return cls(
             subject_id=subject_id,
@@ -98,10 +100,8 @@ class _Road:
         if not visit.usable:
             self.visits.append(visit)
             return
-        scans = []
-        for scan in visit.scans:
-            scans.append(self._scan(visit, scan) if scan.usable and scan.measured else scan)
-        seen = replace(visit, scans=tuple(scans))
+        scans = tuple(self._scan(visit, scan) if scan.usable and scan.measured else scan for scan in visit.scans)
+        seen = replace(visit, scans=scans)
         if not seen.measured_scans:
             problem = "; ".join(s.problem for s in seen.scans if s.problem) or "no segmentation in this visit"
             seen = replace(seen, usable=False, problem=problem)
@@ -139,9 +139,7 @@ class _Road:
         return scan
 
     def _register(self, visit: Visit, volume: Volume, segmentation: Segmentation, measured: Measured) -> None:
-        now = prepare(
-            volume, segmentation, measured.lesions, timepoint=visit.timepoint, settings=self.settings.align
-        )
+        now = prepare(volume, segmentation, measured.lesions, timepoint=visit.timepoint, settings=self.settings.align)
         found = [align(earlier, now, self.settings.align) for earlier in _partners(self.prepared, now)]
         self.views.extend(self._views(volume, measured, found))
         self.registrations.extend(found)
@@ -182,7 +180,7 @@ def _timepoint(measured: Measured, found: list[Registration]) -> int:
 
 def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
     """Return the scans to align with: of the previous visit and of the first one, those that show the same region."""
-    earlier = [p for p in prepared if p.timepoint < now.timepoint and p.has_liver == now.has_liver]
+    earlier = [p for p in prepared if p.timepoint < now.timepoint and (p.distance_mm is None) == (now.distance_mm is None)]
     if not earlier:
         return []
     wanted = {earlier[0].timepoint, earlier[-1].timepoint}

@@ -104,7 +104,9 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
 def as_toml(settings: Settings) -> str:
     """Return the settings as TOML, each with its description, allowed values and default as a comment."""
     document = tomlkit.document()
-    document.add(tomlkit.comment("lesiontrack settings. Each is at the value in force; delete what should stay default."))
+    document.add(
+        tomlkit.comment("lesiontrack settings. Each is at the value in force; delete what should stay default.")
+    )
     for name, field in Settings.model_fields.items():
         section = tomlkit.table()
         section.comment(field.description or name)

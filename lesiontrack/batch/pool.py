@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+from lesiontrack.io.study import read_scan
 
 from lesiontrack import __version__
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import LesiontrackError
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
-from lesiontrack.io.study import read_scan
 from lesiontrack.pipeline import Observed, Problem, describe, judge, observe
 from lesiontrack.settings import Settings
 from lesiontrack.tables import failures_frame, history_frames, judgement_frames
@@ -56,7 +56,9 @@ class Outcome:
 
 def subject_key(subject: Subject, settings: Settings) -> str:
     """Return a digest of everything that a subject's result depends on: program, settings, files, clinical facts."""
-    files = {name for visit in subject.visits for scan in visit.scans for name in (*scan.files, *scan.segmentation_files)}
+    files = {
+        name for visit in subject.visits for scan in visit.scans for name in (*scan.files, *scan.segmentation_files)
+    }
     stamps = []
     for name in sorted(files):
         path = Path(name)
@@ -123,11 +125,18 @@ def _store(job: Job, observed: Observed) -> None:
         label_maps=observed.label_maps,
         registrations=observed.history.registrations,
         views=observed.views,
-        provenance={"key": job.key, "version": __version__, "subject_id": job.subject.subject_id, **dict(job.provenance)},
+        provenance={
+            "key": job.key,
+            "version": __version__,
+            "subject_id": job.subject.subject_id,
+            **dict(job.provenance),
+        },
     )
 
 
-def process_all(jobs: Sequence[Job], *, workers: int, done: Callable[[Outcome], None], force: bool = False) -> list[Outcome]:
+def process_all(
+    jobs: Sequence[Job], *, workers: int, done: Callable[[Outcome], None], force: bool = False
+) -> list[Outcome]:
     """Process every job that is not already done with the same inputs; call ``done`` after each.
 
     A worker that dies (a decoder's abort, the kernel's out-of-memory killer) takes the pool with it: the subjects

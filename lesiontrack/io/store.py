@@ -94,7 +94,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(folder: Path, name: str, data: pd.DataFrame) -> None:
-    """Write one declared table as ``name.parquet`` (exact) and ``name.csv`` (cells that a spreadsheet would run quoted)."""
+    """Write a declared table as ``name.parquet`` (exact) and ``name.csv`` (no cell that a spreadsheet would run)."""
     folder.mkdir(parents=True, exist_ok=True)
     validate(name, data)
     aside = folder / f".{name}.parquet.writing"
@@ -114,7 +114,7 @@ def _spreadsheet_safe(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read one declared table: the Parquet file, or the CSV where an analyst has only that; empty when neither is there.
+    """Read a declared table from Parquet, or from CSV where there is only that; empty when neither is there.
 
     Raises
     ------

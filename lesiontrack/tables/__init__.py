@@ -4,12 +4,8 @@
 also when they are empty.
 """
 
-from lesiontrack.tables.rows import (
-    failures_frame,
-    history_frames,
-    judgement_frames,
-    subjects_frame,
-)
+from lesiontrack.tables.judged import assessment_rows, judgement_frames
+from lesiontrack.tables.rows import failures_frame, history_frames
 from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
 
 __all__ = [
@@ -17,11 +13,11 @@ __all__ = [
     "Column",
     "Kind",
     "Table",
+    "assessment_rows",
     "empty",
     "failures_frame",
     "frame",
     "history_frames",
     "judgement_frames",
-    "subjects_frame",
     "validate",
 ]

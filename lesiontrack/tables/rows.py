@@ -17,7 +17,9 @@ __all__ = ["failures_frame", "history_frames"]
 Row = dict[str, Any]
 
 
-def history_frames(history: History, *, phases: Mapping[int, str], regions: Mapping[int, tuple[str, ...]]) -> dict[str, pd.DataFrame]:
+def history_frames(
+    history: History, *, phases: Mapping[int, str], regions: Mapping[int, tuple[str, ...]]
+) -> dict[str, pd.DataFrame]:
     """Return the tables that images alone fill: scans, timepoints, lesions, links, tracks, missing, registrations.
 
     Parameters
@@ -52,7 +54,16 @@ def _axes(point: tuple[float, float, float], prefix: str = "") -> Row:
 
 
 def _scan(visit: Visit, scan: Scan) -> Row:
-    names = ("series_uid", "date", "modality", "phase_of_contrast", "slice_thickness_mm", "measured", "usable", "problem")
+    names = (
+        "series_uid",
+        "date",
+        "modality",
+        "phase_of_contrast",
+        "slice_thickness_mm",
+        "measured",
+        "usable",
+        "problem",
+    )
     return {
         "timepoint": visit.timepoint,
         "regions": list(scan.regions),

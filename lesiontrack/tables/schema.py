@@ -59,7 +59,10 @@ class Table:
     def schema(self) -> pa.DataFrameSchema:
         """Return the pandera schema."""
         return pa.DataFrameSchema(
-            {name: pa.Column(_DTYPES[c.kind], checks=_checks(c), nullable=c.nullable) for name, c in self.columns.items()},
+            {
+                name: pa.Column(_DTYPES[c.kind], checks=_checks(c), nullable=c.nullable)
+                for name, c in self.columns.items()
+            },
             strict=not self.open,
             ordered=not self.open,
             name=self.name,
@@ -257,8 +260,13 @@ RESPONSES = Table(
         "overall": _OVERALL,
         "provisional": _FLAG,
         "reasons": _JSON,
+        "triggers": _JSON,
+        "treatment_phase_growth": _JSON,
+        "site_status": _JSON,
+        "post_pd": _BOOL,
+        "rebaseline": _BOOL,
+        "treatment_phase": _BOOL,
     },
-    open=True,
 )
 
 ROBUSTNESS = Table(
@@ -271,8 +279,38 @@ ROBUSTNESS = Table(
         "pd_date_max": _DATE,
         "overall_agreement": _FLOAT,
         "response_depends_on_choice": _BOOL,
+        "rules": _TEXT,
+        "n_admissible": _INT,
+        "sampled": _BOOL,
+        "n_pd": _INT,
+        "bor_counts": _JSON,
     },
-    open=True,
+)
+
+EXPLORATORY = Table(
+    "exploratory",
+    {
+        "subject_id": _ID,
+        "timepoint": _NUMBER,
+        "date": _DAY,
+        "n_lesions": _NUMBER,
+        "all_lesion_sum_mm": _FLOAT,
+        "total_volume_mm3": _FLOAT,
+        "complete": _FLAG,
+    },
+)
+
+QUERIES = Table(
+    "queries",
+    {
+        "subject_id": _ID,
+        "phase": _TEXT,
+        "timepoint": _INT,
+        "severity": Column(Kind.TEXT, nullable=False, codes=("DATA_ERROR", "QUERY", "NOTE")),
+        "code": _ID,
+        "lesions": _JSON,
+        "text": _ID,
+    },
 )
 
 SUBJECTS = Table(
@@ -310,8 +348,10 @@ SUBJECTS = Table(
         "last_adequate_extrahepatic": _DATE,
         "imaging_end": _DATE,
         "provisional": _BOOL,
+        "count_margin": _INT,
+        "count_deciding": _JSON,
+        "flags": _JSON,
     },
-    open=True,
 )
 
 EVENTS = Table(
@@ -363,6 +403,8 @@ COHORT_TABLES: dict[str, Table] = {
         REGISTRATIONS,
         RESPONSES,
         ROBUSTNESS,
+        EXPLORATORY,
+        QUERIES,
         SUBJECTS,
         EVENTS,
         FAILURES,
