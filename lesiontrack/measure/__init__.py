@@ -4,6 +4,7 @@ from lesiontrack.measure.count import Count, count
 from lesiontrack.measure.diameter import Diameters, longest_diameters, tenth_mm
 from lesiontrack.measure.measurement import Measured, measure
 from lesiontrack.measure.settings import MeasureSettings
+from lesiontrack.measure.view import lesion_view, place_view, slice_view
 
 __all__ = [
     "Count",
@@ -11,7 +12,10 @@ __all__ = [
     "MeasureSettings",
     "Measured",
     "count",
+    "lesion_view",
     "longest_diameters",
     "measure",
+    "place_view",
+    "slice_view",
     "tenth_mm",
 ]

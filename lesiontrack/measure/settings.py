@@ -41,11 +41,12 @@ class MeasureSettings(BaseModel):
         description="Separate touching lesions in one mask where their shape says so. Off: only counted as confluent.",
     )
     split_neck_ratio: float = Field(
-        default=0.6,
+        default=0.7,
         gt=0,
         lt=1,
         description="Touching lesions are separated where the neck between them is at most this share of the inner "
-        "radius of the smaller one. Default: 0.6, two equal spheres whose centres are 1.6 radii apart.",
+        "radius of the smaller one. Default: 0.7, two equal spheres whose centres are 1.4 radii apart; the widest at "
+        "which no single simulated lesion was cut (0.75 cut one in a hundred).",
     )
     certain_neck_ratio: float = Field(
         default=0.4,
@@ -55,11 +56,11 @@ class MeasureSettings(BaseModel):
         "the others are probable. Default: 0.4, equal spheres 1.83 radii apart.",
     )
     confluent_neck_ratio: float = Field(
-        default=0.9,
+        default=0.95,
         gt=0,
         le=1,
         description="A mask that is not separated is confluent, it may be several lesions, when it has a neck of at "
-        "most this ratio. Default: 0.9; above, a neck is no more than the roughness of voxels.",
+        "most this ratio. Default: 0.95; above, a neck is no more than the roughness of voxels.",
     )
     ellipsoid_fill: float = Field(
         default=0.97,

@@ -18,6 +18,9 @@ __all__ = ["Pieces", "ellipsoid_fill", "separate"]
 
 CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
+# A peak of the distance counts from this share of a pixel above the pass to a higher one: below, it is rounding.
+PEAK_PIXELS = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pieces:
@@ -119,7 +122,7 @@ def _basins(mask: NDArray[np.bool_], grid: Grid) -> _Basins:
     # From voxel centre to the centre of the nearest voxel outside, less the half voxel to the edge between them.
     distance_mm = ndimage.distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1] - pixel_mm / 2.0
     distance_mm[~mask] = 0.0
-    markers, count = ndimage.label(h_maxima(distance_mm, pixel_mm / 4.0), structure=CONNECTED_26)
+    markers, count = ndimage.label(h_maxima(distance_mm, PEAK_PIXELS * pixel_mm), structure=CONNECTED_26)
     if count < 2:
         return _Basins(labels=mask.astype(np.int32), count=1, peaks_mm=np.zeros(2), saddles_mm={})
     labels = watershed(-distance_mm, markers, mask=mask, connectivity=CONNECTED_26).astype(np.int32)
