@@ -1,0 +1,177 @@
+"""Two prepared scans to a registration: start, match, bend, verify, and say how far to trust it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesiontrack.align.body import fit_body
+from lesiontrack.align.constellation import Constellation, Matched, candidate_shifts, match
+from lesiontrack.align.field import backward_map, folding, inverse_map, nodes
+from lesiontrack.align.liver import compose, fit_liver, liver_overlap, volume_ratio
+from lesiontrack.align.prepare import Prepared
+from lesiontrack.align.settings import AlignSettings
+from lesiontrack.domain.geometry import Transform
+from lesiontrack.domain.history import Registration
+from lesiontrack.domain.landmarks import Landmarks
+
+__all__ = ["align"]
+
+Points = NDArray[np.float64]
+
+_NO_LANDMARKS = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Start:
+    """Where matching begins: a later-to-earlier affine, what it came from, and how wide the first gate must be."""
+
+    affine: Points
+    name: str
+    gate_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """The best start with what was matched from it."""
+
+    start: _Start
+    matched: Matched | None
+
+
+def align(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Registration:
+    """Bring an earlier and a later scan together, the later one being fixed.
+
+    The annealed constellation of the lesions decides where there are enough of them; the livers' surfaces give the
+    start and the check; the body's rigid fit serves what lies outside the liver and scans without a marked liver.
+    Deterministic: no random numbers, one thread wherever sums could depend on it, lesions in order of position.
+
+    Returns
+    -------
+    Registration
+        ``backward`` maps the later scan's points to the earlier's, ``forward`` is its inverse.
+    """
+    began = time.process_time()
+    lesions = Constellation(
+        fixed_lps_mm=later.points_lps_mm,
+        moving_lps_mm=earlier.points_lps_mm,
+        fixed_radii_mm=later.radii_mm,
+        moving_radii_mm=earlier.radii_mm,
+    )
+    liver = fit_liver(earlier, later, settings)
+    body = _body(earlier, later, None if liver is None else liver.rigid)
+    starts = [] if liver is None else [_Start(affine=liver.affine, name=f"liver-{liver.method}")]
+    if liver is None:
+        starts.append(_Start(affine=body, name="body-rigid"))
+    ratio = volume_ratio(earlier, later)
+    resected = ratio is not None and ratio <= settings.resection_volume_fraction
+    found = _best(lesions, starts, resected=resected, settings=settings)
+    enough = found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks
+    landmarks = found.matched.landmarks if enough and found.matched is not None else _NO_LANDMARKS
+    backward = backward_map(
+        later,
+        body=body if len(earlier.other_points_lps_mm) or len(later.other_points_lps_mm) else found.start.affine,
+        liver=found.start.affine,
+        landmarks=landmarks,
+        smoothness_mm=settings.smoothness_end_mm,
+        spacing_mm=settings.field_spacing_mm,
+    )
+    registration = Registration(
+        timepoint_from=earlier.timepoint,
+        timepoint_to=later.timepoint,
+        series_from=earlier.series_uid,
+        series_to=later.series_uid,
+        method=found.start.name + ("+constellation" if enough else ""),
+        forward=inverse_map(backward, earlier.scan, settings.field_spacing_mm),
+        backward=backward,
+        folding_fraction=folding(backward, later),
+    )
+    registration = _judged(registration, earlier, later, found if enough else replace(found, matched=None), settings)
+    return replace(registration, seconds=time.process_time() - began)
+
+
+def _body(earlier: Prepared, later: Prepared, liver_rigid: Points | None) -> Points:
+    """Return the rigid map of the body; the liver's own where nothing outside it needs one."""
+    if liver_rigid is not None and not len(earlier.other_points_lps_mm) and not len(later.other_points_lps_mm):
+        return liver_rigid
+    from_header, metric = fit_body(earlier, later, None)
+    if liver_rigid is None:
+        return from_header
+    from_liver, other = fit_body(earlier, later, liver_rigid)
+    return from_liver if other < metric else from_header
+
+
+def _best(lesions: Constellation, starts: list[_Start], *, resected: bool, settings: AlignSettings) -> _Found:
+    """Match from every start and keep the one whose pairs agree best; look further when few lesions find a partner."""
+    fewer = min(len(lesions.fixed_lps_mm), len(lesions.moving_lps_mm))
+    if fewer == 0:
+        return _Found(start=starts[0], matched=None)
+    best = max((_try(lesions, start, settings) for start in starts), key=_score)
+    if fewer < settings.min_landmarks:
+        return best
+    matched = 0 if best.matched is None else len(best.matched.fixed)
+    if resected or matched < 0.7 * fewer:
+        linear = best.start.affine[:3, :3]
+        # A surface fit to a remnant may turn and scale it wrongly: try the votes without the affine's turn as well.
+        for turn, label in ((linear, "votes"), (np.eye(3), "votes-unturned")):
+            for shift in candidate_shifts(lesions, turn):
+                affine = compose(turn, np.zeros(3), shift)
+                best = max(best, _try(lesions, _Start(affine=affine, name=label), settings), key=_score)
+    return best
+
+
+def _try(lesions: Constellation, start: _Start, settings: AlignSettings) -> _Found:
+    matched = match(lesions, Transform(affine=start.affine), settings, first_gate_mm=start.gate_mm)
+    return _Found(start=start, matched=matched)
+
+
+def _score(found: _Found) -> float:
+    return -1.0 if found.matched is None else found.matched.score
+
+
+def _judged(
+    registration: Registration, earlier: Prepared, later: Prepared, found: _Found, settings: AlignSettings
+) -> Registration:
+    """Fill in the measures of trust and decide on it."""
+    ratio = volume_ratio(earlier, later)
+    resected = ratio is not None and ratio <= settings.resection_volume_fraction
+    overlap = None
+    if later.distance_mm is not None:
+        inside = later.distance_mm.ravel() < 0
+        overlap = liver_overlap(earlier, later, registration.backward.apply(nodes(later.grid)), inside)
+    residual = None
+    if found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks:
+        residual = float(np.sqrt((found.matched.residual_mm**2).mean()))
+    doubts = _doubts(earlier, later, found, settings)
+    if overlap is not None:
+        kept = overlap[1] if resected else overlap[0]
+        if kept < settings.trust_dice:
+            doubts.append(f"liver overlap {kept:.2f} below {settings.trust_dice:.2f}")
+    if residual is not None and residual > settings.trust_residual_mm:
+        doubts.append(f"landmark residual {residual:.1f} mm above {settings.trust_residual_mm:.1f} mm")
+    if registration.folding_fraction > settings.trust_folding:
+        doubts.append(f"map folds in {100 * registration.folding_fraction:.1f} % of the liver")
+    return replace(
+        registration,
+        liver_dice=None if overlap is None else overlap[0],
+        residual_mm=residual,
+        trusted=not doubts,
+        reason="; ".join(doubts),
+    )
+
+
+def _doubts(earlier: Prepared, later: Prepared, found: _Found, settings: AlignSettings) -> list[str]:
+    """Return what speaks against the map before any measure of it."""
+    doubts: list[str] = []
+    fewer = min(len(earlier.points_lps_mm), len(later.points_lps_mm))
+    pairs = 0 if found.matched is None else len(found.matched.fixed)
+    supported = pairs >= 6 and pairs >= 0.7 * fewer
+    if (earlier.distance_mm is None or later.distance_mm is None) and not supported:
+        which = "earlier" if earlier.distance_mm is None else "later"
+        doubts.append(f"no liver mask in the {which} scan and too few matched lesions to make up for it")
+    if fewer >= 6 and pairs < settings.trust_matched_fraction * fewer:
+        doubts.append(f"only {pairs} of {fewer} lesions find a partner")
+    return doubts

@@ -1,0 +1,167 @@
+"""Two visits: where each lesion should be at the other, and the odds that two lesions are one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from lesiontrack.domain.landmarks import Landmarks
+from lesiontrack.link.routes import Route
+from lesiontrack.link.settings import LinkSettings
+
+__all__ = ["Crowd", "Pairing", "pair"]
+
+Points = NDArray[np.float64]
+
+# Log odds beyond these say no more: one pair of visits must not outvote all others.
+ODDS_LIMIT = 8.0
+# Share of projections that go astray, and how much further they go; keeps one slip from breaking a track.
+_STRAY_SHARE = 0.05
+_STRAY_FACTOR = 3.0
+_PRIOR_PAIRS = 4.0
+# The median of the length of a three-dimensional Gaussian vector, in standard deviations (Maxwell distribution).
+_MAXWELL_MEDIAN = 1.538
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Crowd:
+    """Lesions of one group (the liver's, or one site's) in one scan: (n, 3) LPS mm and (n,) mm."""
+
+    points_lps_mm: Points
+    radii_mm: Points
+    hepatic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairing:
+    """What two scans say of each other's lesions.
+
+    Attributes
+    ----------
+    log_odds
+        (n, m): same lesion against unrelated ones, by place and size, without the rivals.
+    distance_mm
+        (n, m): projected earlier centre to later centre.
+    forward_lps_mm, backward_lps_mm
+        (n, 3) places of the earlier lesions in the later scan, predicted without themselves; (m, 3) the reverse.
+    spread_mm
+        Standard deviation of those predictions along each axis.
+    forward, backward
+        Landmarks that refine the route, for places that are no lesion.
+    """
+
+    log_odds: Points
+    distance_mm: Points
+    forward_lps_mm: Points
+    backward_lps_mm: Points
+    spread_mm: float
+    forward: Landmarks
+    backward: Landmarks
+    trusted: bool
+
+
+def pair(earlier: Crowd, later: Crowd, there: Route, back: Route, settings: LinkSettings) -> Pairing:
+    """Refine the projection between two scans by their lesions and weigh every possible pair.
+
+    Parameters
+    ----------
+    there, back
+        Routes from the earlier scan to the later and back.
+    """
+    forward_start = there.project(earlier.points_lps_mm)
+    backward_start = back.project(later.points_lps_mm)
+    gate = settings.gate_start_mm if there.trusted else settings.gate_untrusted_mm
+    if not earlier.hepatic:
+        gate = settings.extrahepatic_gate_mm
+    size = np.log((earlier.radii_mm[:, None] + 1.0) / (later.radii_mm[None] + 1.0))
+    forward, backward = np.zeros_like(forward_start), np.zeros_like(backward_start)
+    none = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
+    marks = (none, none)
+    rows = columns = np.zeros(0, dtype=np.intp)
+    for step in range(settings.rounds):
+        share = step / max(settings.rounds - 1, 1)
+        limit = _between(gate, settings.gate_end_mm if earlier.hepatic else gate, share)
+        width = _between(settings.smoothness_start_mm, settings.smoothness_end_mm, share)
+        distance = _distance(earlier, later, forward_start + forward, backward_start + backward)
+        rows, columns = _assign(distance + settings.size_weight_mm * np.abs(size), limit)
+        # Landmarks lie on the lesions themselves, so that a place in the earlier scan is what the forward ones take.
+        first = Landmarks.between(earlier.points_lps_mm[rows], later.points_lps_mm[columns] - forward_start[rows])
+        second = Landmarks.between(later.points_lps_mm[columns], earlier.points_lps_mm[rows] - backward_start[columns])
+        scale = max(limit / 3.0, 2.0)
+        marks = (first.robust(smoothness_mm=width, scale_mm=scale), second.robust(smoothness_mm=width, scale_mm=scale))
+        forward = _without_self(marks[0], earlier.points_lps_mm, rows, width)
+        backward = _without_self(marks[1], later.points_lps_mm, columns, width)
+    distance = _distance(earlier, later, forward_start + forward, backward_start + backward)
+    spread = _spread(distance[rows, columns], settings, hepatic=earlier.hepatic)
+    return Pairing(
+        log_odds=_log_odds(distance, size, spread, (earlier, later), settings),
+        distance_mm=np.linalg.norm((forward_start + forward)[:, None] - later.points_lps_mm[None], axis=-1),
+        forward_lps_mm=forward_start + forward,
+        backward_lps_mm=backward_start + backward,
+        spread_mm=spread,
+        forward=marks[0],
+        backward=marks[1],
+        trusted=there.trusted,
+    )
+
+
+def _distance(earlier: Crowd, later: Crowd, forward: Points, backward: Points) -> Points:
+    """Return (n, m) distances, the mean of both directions, so that turning time round changes nothing."""
+    there = np.linalg.norm(forward[:, None] - later.points_lps_mm[None], axis=-1)
+    back = np.linalg.norm(backward[None] - earlier.points_lps_mm[:, None], axis=-1)
+    mean: Points = (there + back) / 2.0
+    return mean
+
+
+def _without_self(marks: Landmarks, points: Points, pairs: NDArray[np.intp], width: float) -> Points:
+    own = np.full(len(points), -1, dtype=np.intp)
+    own[pairs] = np.arange(len(pairs))
+    return marks.predict(points, smoothness_mm=width, leave_out=own)
+
+
+def _between(first: float, last: float, share: float) -> float:
+    return float(first * (last / first) ** share)
+
+
+def _assign(cost: Points, gate: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cheapest pairs; each lesion may stay alone at the cost of the gate."""
+    n, m = cost.shape
+    padded = np.full((n, m + n), 2.0 * gate)
+    padded[:, :m] = np.minimum(cost, 2.0 * gate)
+    padded[np.arange(n), m + np.arange(n)] = gate
+    rows, columns = linear_sum_assignment(padded)
+    real = (columns < m) & (padded[rows, columns] < gate)
+    return rows[real], columns[real]
+
+
+def _spread(residual: Points, settings: LinkSettings, *, hepatic: bool) -> float:
+    """Return the error of a prediction along each axis: the pairs' own, held by a prior worth a few pairs."""
+    prior = settings.spread_mm if hepatic else settings.extrahepatic_spread_mm
+    n = len(residual)
+    seen = float(np.median(residual)) / _MAXWELL_MEDIAN if n else prior
+    variance = (n * seen**2 + _PRIOR_PAIRS * prior**2) / (n + _PRIOR_PAIRS)
+    return max(float(np.sqrt(variance)), settings.spread_floor_mm)
+
+
+def _log_odds(
+    distance: Points, size: Points, spread: float, crowds: tuple[Crowd, Crowd], settings: LinkSettings
+) -> Points:
+    """Return log odds of same against unrelated: Gaussian place with stray share, against the crowd's own density."""
+    place = np.zeros_like(distance)
+    for share, sigma in ((1.0 - _STRAY_SHARE, spread), (_STRAY_SHARE, _STRAY_FACTOR * spread)):
+        place += share * np.exp(-0.5 * (distance / sigma) ** 2) / (2.0 * np.pi * sigma**2) ** 1.5
+    alike = np.exp(-0.5 * (size / settings.size_spread) ** 2) + 0.02
+    random = settings.alone_odds * max(_density(crowds[0]), _density(crowds[1]))
+    odds: Points = np.log(np.maximum(place * alike, 1e-300) / random)
+    return np.clip(odds, -ODDS_LIMIT, ODDS_LIMIT)
+
+
+def _density(crowd: Crowd) -> float:
+    """Return lesions per mm3 in the ball that has the crowd's spread, at least that of one in a litre and a half."""
+    n = len(crowd.points_lps_mm)
+    centred = crowd.points_lps_mm - crowd.points_lps_mm.mean(axis=0)
+    radius = max(float(np.sqrt(5.0 / 3.0 * (centred**2).sum(axis=1).mean())), 40.0)
+    return max(n / (4.0 / 3.0 * np.pi * radius**3), 1.0 / 1.5e6)
