@@ -173,6 +173,8 @@ class SiteFollowUp:
         its scans.
     liver_imaging, extrahepatic_imaging
         Days of adequate imaging of each compartment, in any order; those up to the start play no part.
+    unsited_pd_date
+        First progression, where no site explains it (a sum that grew by normal nodes alone).
     """
 
     start: dt.date
@@ -182,11 +184,13 @@ class SiteFollowUp:
     death_date: dt.date | None = None
     liver_imaging: tuple[dt.date, ...] = ()
     extrahepatic_imaging: tuple[dt.date, ...] = ()
+    unsited_pd_date: dt.date | None = None
 
     def __post_init__(self) -> None:
         sites = {
             "hepatic progression": self.first_hepatic_pd_date,
             "extrahepatic progression": self.first_extrahepatic_pd_date,
+            "progression": self.unsited_pd_date,
         }
         _refuse_before(self.start, **sites, death=self.death_date)
         _refuse_after_death(self.death_date, **sites)

@@ -77,6 +77,9 @@ def first_site(follow_up: SiteFollowUp, site: Cause) -> Outcome:
     Source: response rules, section 11, "first-progression site", and settled points: both at one visit is an event in
     each curve at that compartment's own date; without an event censored at the earlier of the two imaging ends.
     """
+    unsited = _unsited_first(follow_up)
+    if unsited is not None:
+        return replace(unsited, status=EventStatus.COMPETING)
     own, other = _by_site(follow_up, site)
     if own is not None and (other is None or own <= other or follow_up.same_visit):
         both = other is not None and (own == other or follow_up.same_visit)
@@ -95,6 +98,9 @@ def first_progression(follow_up: SiteFollowUp) -> Outcome:
 
     Source: response rules, section 11, "report HEPATIC / EXTRAHEPATIC / BOTH as 3 causes as well".
     """
+    unsited = _unsited_first(follow_up)
+    if unsited is not None:
+        return unsited
     hepatic, extrahepatic = follow_up.first_hepatic_pd_date, follow_up.first_extrahepatic_pd_date
     known = [date for date in (hepatic, extrahepatic) if date is not None]
     if not known:
@@ -182,6 +188,17 @@ def _by_site(follow_up: SiteFollowUp, site: Cause) -> tuple[dt.date | None, dt.d
     if site is Cause.EXTRAHEPATIC:
         return extrahepatic, hepatic
     raise ValueError(f"{site.value} is no site")
+
+
+def _unsited_first(follow_up: SiteFollowUp) -> Outcome | None:
+    """Return the first progression where no site explains it: an event without a cause, so no site is ever first."""
+    date = follow_up.unsited_pd_date
+    if date is None:
+        return None
+    rule = "section 11: first progression has no site (normal nodes alone explain the sum)"
+    last = [follow_up.last_imaging(site, before=date) for site in (Cause.HEPATIC, Cause.EXTRAHEPATIC)]
+    left = max((day for day in last if day is not None), default=follow_up.start)
+    return Outcome(date=date, status=EventStatus.EVENT, reason=EventReason.PD, left=left, right=date, rule=rule)
 
 
 def _progression(follow_up: SiteFollowUp, date: dt.date, site: Cause, *, cause: Cause, rule: str) -> Outcome:

@@ -47,8 +47,8 @@ class EventSettings(BaseModel):
     assessment_window_days: int = Field(
         default=7,
         ge=0,
-        description="Days that an assessment may be late. A gap of more than two intervals and two windows counts as two "
-        "missed assessments. Default: one week.",
+        description="Days that an assessment may be late. A gap of more than two intervals and two windows "
+        "counts as two missed assessments. Default: one week.",
     )
     schedule: tuple[ScheduleChange, ...] = Field(
         default=(),
@@ -63,7 +63,7 @@ class EventSettings(BaseModel):
     required_regions: tuple[str, ...] = Field(
         default=(),
         description="Regions outside the liver that an adequate assessment must have imaged, as named in the table "
-        "`coverage`; others named there are then ignored. Default: every region outside the liver that the table names.",
+        "`coverage`; others named there are then ignored. Default: every region outside the liver that is named.",
     )
     coverage_window_days: int = Field(
         default=14,
