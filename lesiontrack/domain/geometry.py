@@ -157,6 +157,8 @@ class Segmentation:
         One entry for each label of ``lesions`` and ``zones``, those without a voxel included.
     sources
         Identifiers of the objects that it was read from.
+    notes
+        What was mended or decided while reading ("overlapping segments", "resampled onto the image").
     """
 
     grid: Grid
@@ -165,6 +167,7 @@ class Segmentation:
     zones: NDArray[np.uint16] | None = None
     segments: tuple[Segment, ...] = ()
     sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("liver", "lesions", "zones"):

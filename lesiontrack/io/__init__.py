@@ -1,0 +1,1 @@
+"""Files in and out: archives, segmentations, clinical tables, results, standard formats."""

@@ -1,0 +1,142 @@
+"""Which segmentations belong to which volume: by reference, joined when they differ in kind, never mixed when rival."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lesiontrack.domain.geometry import SegmentKind
+from lesiontrack.errors import SegmentationError
+from lesiontrack.io.headers import Header
+from lesiontrack.io.settings import ArchiveSettings, LabelSettings
+from lesiontrack.io.sites import meaning_of_segment
+
+__all__ = ["Content", "VolumeKey", "contents_of", "free_of_rivals", "target_volume"]
+
+Content = tuple[SegmentKind, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeKey:
+    """What a segmentation may reference of a volume."""
+
+    series_uid: str
+    volume_id: str
+    sop_instance_uids: frozenset[str]
+
+
+def contents_of(header: Header, labels: LabelSettings) -> frozenset[Content]:
+    """Return the kinds (and sites of lesions) that a segmentation marks, from its header.
+
+    Raises
+    ------
+    SegmentationError
+        If it marks nothing of interest, or needs ``[labels]`` to be understood.
+    """
+    found: set[Content] = set()
+    if header.kind == "label map":
+        return frozenset({(SegmentKind.LIVER, None), (SegmentKind.LESION, None)})
+    if header.kind == "structures" and not labels.is_set:
+        names = ", ".join(entry[1] for entry in header.contents[:8])
+        raise SegmentationError("an RTSTRUCT needs [labels] to say what its names mean", file=header.path, found=names)
+    for entry in header.contents:
+        if header.kind == "structures":
+            named = labels.meaning_of_name(entry[1])
+            if named is not None:
+                found.add((named[0], named[1]))
+        else:
+            coded = meaning_of_segment(entry, labels)
+            if coded is not None:
+                found.add(coded)
+    if not found:
+        names = ", ".join(entry[1] for entry in header.contents[:8])
+        raise SegmentationError(
+            "marks neither liver nor lesion nor treated zone", file=header.path, found=names or "no segment"
+        )
+    return frozenset(found)
+
+
+def target_volume(header: Header, volumes: Sequence[VolumeKey]) -> VolumeKey:
+    """Return the volume that a segmentation references: the one that holds most of the instances it names.
+
+    Raises
+    ------
+    SegmentationError
+        If it references nothing that the archive holds as a volume of this subject.
+    """
+    best: tuple[int, VolumeKey] | None = None
+    for series_uid, instances in header.references:
+        for volume in volumes:
+            shared = len(volume.sop_instance_uids.intersection(instances))
+            if series_uid and series_uid != volume.series_uid:
+                continue
+            if not series_uid and not shared:
+                continue
+            if best is None or shared > best[0]:
+                best = (shared, volume)
+    if best is None:
+        named = ", ".join(uid for uid, _ in header.references if uid) or "no series"
+        raise SegmentationError(
+            "references no volume of this subject", file=header.path, found=named, expected="a series of the archive"
+        )
+    return best[1]
+
+
+def free_of_rivals(
+    segmentations: Mapping[str, tuple[Header, frozenset[Content]]], settings: ArchiveSettings
+) -> tuple[str, ...]:
+    """Return the files to join for one volume: those with lesions first, so that their liver goes first.
+
+    Two segmentations are rivals when both mark lesions and their sites may be the same. A rival of the one that
+    ``segmentation_source`` names is left out.
+
+    Raises
+    ------
+    SegmentationError
+        If rivals remain.
+    """
+    chosen = dict(segmentations)
+    rivals = _rivals(chosen)
+    if rivals:
+        keep = _preferred([chosen[path][0] for path in rivals], settings)
+        for path in rivals:
+            if keep is not None and path != keep and _are_rivals(chosen[keep][1], chosen[path][1]):
+                del chosen[path]
+        rivals = _rivals(chosen)
+    if rivals:
+        raise SegmentationError(
+            f"{len(rivals)} rival lesion segmentations on one series; name one by segmentation_source",
+            found=", ".join(sorted(rivals)),
+        )
+    with_lesions = {path: any(kind == SegmentKind.LESION for kind, _ in chosen[path][1]) for path in chosen}
+    return tuple(sorted(chosen, key=lambda path: (not with_lesions[path], path)))
+
+
+def _rivals(chosen: Mapping[str, tuple[Header, frozenset[Content]]]) -> list[str]:
+    return [
+        path
+        for path, (_, content) in chosen.items()
+        if any(_are_rivals(content, other) for name, (_, other) in chosen.items() if name != path)
+    ]
+
+
+def _are_rivals(one: frozenset[Content], other: frozenset[Content]) -> bool:
+    sites = [{site for kind, site in content if kind == SegmentKind.LESION} for content in (one, other)]
+    if not sites[0] or not sites[1]:
+        return False
+    # Lesions without a site may be anywhere, so they may be the other's lesions too.
+    return None in sites[0] | sites[1] or bool(sites[0] & sites[1])
+
+
+def _preferred(rivals: Sequence[Header], settings: ArchiveSettings) -> str | None:
+    """Return the one rival that the first matching pattern of ``segmentation_source`` names."""
+    for pattern in settings.segmentation_source:
+        matching = [
+            header.path
+            for header in rivals
+            if any(re.search(str(pattern), value, re.IGNORECASE) for value in header.source)
+        ]
+        if len(matching) == 1:
+            return matching[0]
+    return None

@@ -1,0 +1,202 @@
+"""DICOM series to volumes: geometry from the headers first, then pixels into one preallocated array."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import iter_pixels
+
+from lesiontrack.domain.geometry import Volume
+from lesiontrack.domain.study import Scan
+from lesiontrack.errors import GeometryError, ImageError
+from lesiontrack.io.headers import (
+    DECODE_ERRORS,
+    Plane,
+    frame_count,
+    numbers,
+    planes_of,
+    quiet_pydicom,
+    read_dataset,
+    text,
+)
+from lesiontrack.io.series import Stack, stacks_of
+from lesiontrack.io.settings import ArchiveSettings
+
+__all__ = ["frames_of", "read_dicom_volume", "same_pixels"]
+
+Stored = NDArray[Any]
+Voxels = NDArray[np.int16] | NDArray[np.float32]
+_INT16 = np.iinfo(np.int16)
+
+
+def read_dicom_volume(scan: Scan, settings: ArchiveSettings) -> Volume:
+    """Read the pixels of a catalogued scan.
+
+    The geometry is derived again from the headers that come with the pixels, so that a file that was changed after
+    the catalogue was made is noticed.
+
+    Returns
+    -------
+    Volume
+        Voxels (k, j, i); int16 where every rescaled value fits exactly, else float32. Hounsfield units for CT.
+
+    Raises
+    ------
+    ImageError
+        If a file is damaged, truncated, or has changed since it was catalogued.
+    """
+    with quiet_pydicom():
+        planes = tuple(plane for file in scan.files for plane in _planes(file))
+        stack = _stack(scan, planes, settings)
+        voxels, thickness = _voxels(stack)
+    if stack.uneven:
+        voxels = _resampled(voxels, stack)
+    return Volume(
+        grid=stack.grid,
+        voxels=voxels,
+        modality=scan.modality,
+        series_uid=scan.series_uid,
+        sop_instance_uids=_instances(stack),
+        slice_thickness_mm=scan.slice_thickness_mm or thickness or float(stack.grid.spacing_mm[0]),
+        notes=stack.notes,
+    )
+
+
+def _planes(file: str) -> tuple[Plane, ...]:
+    dataset, _ = read_dataset(file, pixels=False)
+    return planes_of(dataset, file)
+
+
+def _stack(scan: Scan, planes: tuple[Plane, ...], settings: ArchiveSettings) -> Stack:
+    part = int(scan.series_uid.rpartition("#")[2]) if "#" in scan.series_uid else 0
+    stacks = stacks_of(planes, settings, same_pixels)
+    # The files of one phase assemble into one stack; only a multi-frame file still holds all phases.
+    stack = stacks[0] if len(stacks) == 1 else next((one for one in stacks if one.part == part), None)
+    if stack is None or (scan.grid is not None and not stack.grid.is_close(scan.grid)):
+        raise GeometryError("the files have changed since they were catalogued", file=scan.files[0])
+    return stack
+
+
+def _instances(stack: Stack) -> tuple[str, ...]:
+    uids = tuple(plane.sop_instance_uid for plane in stack.planes)
+    if len(uids) == stack.grid.shape[0]:
+        return uids
+    places = np.array([plane.position_lps_mm for plane in stack.planes])
+    centres = stack.grid.to_lps_mm(np.array([[k, 0, 0] for k in range(stack.grid.shape[0])]))
+    nearest = [int(np.argmin(np.linalg.norm(places - centre, axis=1))) for centre in centres]
+    return tuple(uids[i] for i in nearest)
+
+
+def _voxels(stack: Stack) -> tuple[Voxels, float | None]:
+    """Read all planes of a stack, file by file, into one array in slice order."""
+    wanted: dict[str, dict[int, int]] = {}
+    for k, plane in enumerate(stack.planes):
+        wanted.setdefault(plane.file, {})[plane.frame] = k
+    voxels: Voxels = np.empty((len(stack.planes), *stack.grid.shape[1:]), dtype=np.int16)
+    thickness = None
+    for file, frames in wanted.items():
+        try:
+            dataset, _ = read_dataset(file)
+            thickness = thickness or numbers(dataset, "SliceThickness", 1)
+            for frame, stored in frames_of(dataset, sorted(frames)):
+                if stored.shape != voxels.shape[1:]:
+                    raise ImageError("not one value for each pixel", file=file, found=str(stored.shape))
+                voxels = _put(voxels, frames[frame], _rescaled(stored, dataset, frame, file))
+        except DECODE_ERRORS as error:
+            raise ImageError("pixels cannot be decoded", file=file, found=type(error).__name__) from error
+    return voxels, thickness[0] if thickness else None
+
+
+def frames_of(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, Stored]]:
+    """Yield (frame, stored values (rows, columns)) of a data set, one frame in memory at a time."""
+    length = dataset.get("PixelData")
+    if length is None:
+        raise ImageError("no pixel data")
+    if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+        _require_bytes(dataset)
+    yield from zip(wanted, iter_pixels(dataset, indices=wanted, raw=True))
+
+
+def _require_bytes(dataset: Dataset) -> None:
+    bits = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset) * int(dataset.BitsAllocated)
+    need = (bits * int(dataset.get("SamplesPerPixel", 1)) + 7) // 8
+    if len(dataset.PixelData) < need:
+        raise ImageError("pixel data truncated", found=f"{len(dataset.PixelData)} bytes", expected=f"{need}")
+
+
+def _rescaled(stored: Stored, dataset: Dataset, frame: int, file: str) -> Stored:
+    """Apply this frame's rescale slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9)."""
+    source = _rescale_source(dataset, frame)
+    if "ModalityLUTSequence" in dataset:
+        raise ImageError("values by a look-up table are not supported", file=file)
+    slope = (numbers(source, "RescaleSlope", 1) or (1.0,))[0]
+    intercept = (numbers(source, "RescaleIntercept", 1) or (0.0,))[0]
+    if slope == 0:
+        raise ImageError("rescale slope is 0: every voxel would be equal", file=file)
+    if slope == 1 and intercept == 0:
+        return stored
+    if slope.is_integer() and intercept.is_integer():
+        return stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32) * int(slope) + int(intercept)
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+
+
+def _rescale_source(dataset: Dataset, frame: int) -> Dataset:
+    for groups, index in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
+        items = dataset.get(groups) or []
+        if index < len(items):
+            for found in items[index].get("PixelValueTransformationSequence") or []:
+                return Dataset(found)
+    return dataset
+
+
+def _put(voxels: Voxels, k: int, plane: Stored) -> Voxels:
+    """Store one plane; the volume becomes float32 as soon as one value does not fit int16 exactly."""
+    if voxels.dtype == np.int16:
+        whole = np.issubdtype(plane.dtype, np.integer)
+        if not whole or int(plane.min()) < _INT16.min or int(plane.max()) > _INT16.max:
+            voxels = voxels.astype(np.float32)
+    voxels[k] = plane
+    return voxels
+
+
+def same_pixels(one: Plane, other: Plane) -> bool:
+    """Tell whether two planes have equal stored pixels."""
+    if one.file == other.file and one.frame == other.frame:
+        return True
+    try:
+        return _pixel_digest(one) == _pixel_digest(other)
+    except ImageError:
+        return False
+
+
+def _pixel_digest(plane: Plane) -> str:
+    with quiet_pydicom():
+        dataset, _ = read_dataset(Path(plane.file))
+        try:
+            for _, stored in frames_of(dataset, [plane.frame]):
+                scale = f"{stored.dtype}{text(dataset, 'RescaleSlope')}/{text(dataset, 'RescaleIntercept')}"
+                return hashlib.sha256(scale.encode() + stored.tobytes()).hexdigest()
+        except DECODE_ERRORS as error:
+            raise ImageError("pixels cannot be decoded", file=plane.file) from error
+    raise ImageError("no pixel data", file=plane.file)
+
+
+def _resampled(voxels: Voxels, stack: Stack) -> Voxels:
+    """Interpolate unevenly spaced planes linearly onto the even grid."""
+    normal = stack.grid.direction[:, 0]
+    places = np.array([plane.position_lps_mm for plane in stack.planes]) @ normal
+    wanted = places[0] + np.arange(stack.grid.shape[0]) * stack.grid.spacing_mm[0]
+    upper = np.clip(np.searchsorted(places, wanted), 1, len(places) - 1)
+    share = np.clip((wanted - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1)
+    out = np.empty(stack.grid.shape, dtype=voxels.dtype)
+    for k, (high, part) in enumerate(zip(upper, share)):
+        plane = voxels[high - 1] * (1 - part) + voxels[high] * part
+        out[k] = np.rint(plane) if voxels.dtype == np.int16 else plane
+    result: Voxels = out
+    return result

@@ -1,0 +1,238 @@
+"""NIfTI, NRRD and MHA: volumes and label maps with their patient space. The only place that knows RAS.
+
+Layout: ``<subject>/<YYYY-MM-DD>/NAME.nii.gz`` with its label map ``NAME_seg.nii.gz`` beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from lesiontrack.domain.geometry import Grid, Volume
+from lesiontrack.domain.study import Scan
+from lesiontrack.errors import GeometryError, ImageError
+from lesiontrack.io.headers import Header
+
+__all__ = [
+    "image_name",
+    "is_label_map_or_volume",
+    "read_array",
+    "read_grid",
+    "read_volume_file",
+    "read_volume_header",
+    "write_label_map",
+]
+
+_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_SEGMENTATION = "_seg"
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# The slice axis is the one with clearly the largest step; else the one along the body.
+_CLEARLY_THICKER = 1.2
+_CT_AIR = -200
+_INT16 = np.iinfo(np.int16)
+_MOST_VOXELS = 2**31
+
+
+def is_label_map_or_volume(path: Path) -> bool:
+    """Tell by name whether a file is NIfTI, NRRD or MetaImage (their content has no reliable magic when packed)."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def image_name(path: Path) -> tuple[str, bool]:
+    """Return a file's name without its suffixes and without ``_seg``, and whether it is a label map."""
+    lower = path.name.lower()
+    suffix = next(suffix for suffix in _SUFFIXES if lower.endswith(suffix))
+    name = path.name[: -len(suffix)]
+    return (name[: -len(_SEGMENTATION)], True) if name.lower().endswith(_SEGMENTATION) else (name, False)
+
+
+def read_volume_header(path: Path) -> Header:
+    """Catalogue one file: its place in the layout says whose it is and from when. Pixels are read, to find damage."""
+    name, is_labels = image_name(path)
+    subject_id, date = path.parent.parent.name, path.parent.name
+    kind = "label map" if is_labels else "volume"
+    series_uid = "/".join((subject_id, date, name))
+    try:
+        dt.date.fromisoformat(date)
+    except ValueError:
+        return Header(path=str(path), kind=kind, problem="not laid out as <subject>/<YYYY-MM-DD>/NAME")
+    known = Header(path=str(path), kind=kind, subject_id=subject_id, series_uid=series_uid, date=date)
+    try:
+        grid, array = read_array(path)
+    except ImageError as error:
+        return replace(known, problem=f"{error.message}{f' ({error.found})' if error.found else ''}")
+    labels = [str(value) for value in np.unique(array)] if is_labels else []
+    return replace(
+        known,
+        modality=_modality(name, array) if not is_labels else "",
+        sop_instance_uid=series_uid,
+        contents=(tuple(labels), tuple(str(n) for n in grid.shape), tuple(repr(float(a)) for a in grid.affine.ravel())),
+        source=(path.name,),
+        slice_thickness_mm=float(grid.spacing_mm[0]),
+    )
+
+
+def _modality(name: str, array: NDArray[Any]) -> str:
+    """Say CT or MR by name, else by values: only CT goes far below zero."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    if words & {"ct", "cect", "ncct"}:
+        return "CT"
+    if words & {"mr", "mri", "t1", "t2", "dwi", "adc", "t1w", "t2w"}:
+        return "MR"
+    return "CT" if float(array.min()) < _CT_AIR else "MR"
+
+
+def read_array(path: Path | str) -> tuple[Grid, NDArray[Any]]:
+    """Read a volume or a label map.
+
+    Returns
+    -------
+    grid
+        k is the slice axis; LPS mm.
+    array
+        (k, j, i) with the type of the file, or float32 where the file scales its values.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged, has no three axes, or its patient space is missing or impossible.
+    """
+    path = Path(path)
+    try:
+        affine, array = _read_nifti(path) if ".nii" in path.suffixes else _read_itk(path)
+        grid = Grid(shape=_shape(array, path), affine=affine)
+    except ImageError as error:
+        raise type(error)(error.message, file=str(path), found=error.found, expected=error.expected) from error
+    return _slices_first(grid, array)
+
+
+def _shape(array: NDArray[Any], path: Path) -> tuple[int, int, int]:
+    if array.ndim != 3:
+        raise ImageError("not a volume", file=str(path), found=f"{array.ndim} axes", expected="3")
+    return (int(array.shape[0]), int(array.shape[1]), int(array.shape[2]))
+
+
+def _read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return the affine (i, j, k order of axes as stored, to LPS) and the array as stored."""
+    try:
+        image = nibabel.load(path)
+        if int(image.header["sform_code"]) <= 0 and int(image.header["qform_code"]) <= 0:
+            raise GeometryError("no patient space: neither sform nor qform is set")
+        if int(np.prod(image.shape, dtype=np.float64)) > _MOST_VOXELS:
+            raise ImageError("more voxels than an image can have", found=str(image.shape))
+        slope, intercept = image.dataobj.slope, image.dataobj.inter
+        scaled = not (slope == 1 and intercept == 0)
+        array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, ZeroDivisionError) as error:
+        raise ImageError("damaged NIfTI file", found=type(error).__name__) from error
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise GeometryError("affine is not finite")
+    return _RAS_TO_LPS @ affine, array
+
+
+def _read_itk(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return the affine ((k, j, i) to LPS) and the array (k, j, i)."""
+    try:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        if int(np.prod(size, dtype=np.float64)) > _MOST_VOXELS:
+            raise ImageError("more voxels than an image can have", found=str(size))
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise ImageError("damaged image file", found=type(error).__name__) from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise ImageError("not a volume", found=f"{image.GetDimension()} axes", expected="3, one value each")
+    if path.suffix in (".nrrd", ".nhdr") and "NRRD_space" not in image.GetMetaDataKeys():
+        raise GeometryError("no patient space: the NRRD header names none")
+    affine = np.eye(4)
+    steps = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, :3] = steps[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    return affine, sitk.GetArrayFromImage(image)
+
+
+def _slices_first(grid: Grid, array: NDArray[Any]) -> tuple[Grid, NDArray[Any]]:
+    """Reorder the axes, without flipping any: slices, rows, columns.
+
+    The slice axis is the one with clearly the largest step, else the one nearest to the body's length; of the other
+    two, the one nearest to left-right (for sagittal slices: to front-back) becomes the columns.
+    """
+    spacing, direction = grid.spacing_mm, np.abs(grid.direction)
+    widest = np.argsort(spacing)
+    along_body = int(np.argmax(direction[2]))
+    k = int(widest[2]) if spacing[widest[2]] >= _CLEARLY_THICKER * spacing[widest[1]] else along_body
+    rest = [axis for axis in range(3) if axis != k]
+    # Columns run left-right where the slice shows it; a sagittal slice shows front-back instead.
+    shown = 0 if int(np.argmax(direction[:, k])) != 0 else 1
+    i = max(rest, key=lambda axis: direction[shown, axis])
+    j = next(axis for axis in rest if axis != i)
+    order = (k, j, i)
+    affine = np.array(grid.affine)
+    affine[:, :3] = grid.affine[:, list(order)]
+    shape = (grid.shape[k], grid.shape[j], grid.shape[i])
+    return Grid(shape=shape, affine=affine), np.ascontiguousarray(array.transpose(order))
+
+
+def read_grid(header: Header) -> Grid:
+    """Return the grid that the catalogue keeps of a volume file."""
+    _, shape, affine = header.contents
+    k, j, i = (int(value) for value in shape)
+    return Grid(shape=(k, j, i), affine=np.array([float(value) for value in affine]).reshape(4, 4))
+
+
+def read_volume_file(scan: Scan) -> Volume:
+    """Read a NIfTI, NRRD or MetaImage volume.
+
+    Returns
+    -------
+    Volume
+        int16 where every value fits exactly, else float32.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged or has changed since it was catalogued.
+    """
+    grid, array = read_array(scan.files[0])
+    if scan.grid is not None and not grid.is_close(scan.grid):
+        raise GeometryError("the file has changed since it was catalogued", file=scan.files[0])
+    if not np.isfinite(array).all():
+        raise ImageError("voxels that are no numbers", file=scan.files[0])
+    low, high = float(array.min()), float(array.max())
+    fits = np.issubdtype(array.dtype, np.integer) and low >= _INT16.min and high <= _INT16.max
+    voxels: NDArray[np.int16] | NDArray[np.float32] = (
+        array.astype(np.int16, copy=False) if fits else array.astype(np.float32, copy=False)
+    )
+    return Volume(
+        grid=grid,
+        voxels=voxels,
+        modality=scan.modality,
+        series_uid=scan.series_uid,
+        slice_thickness_mm=scan.slice_thickness_mm,
+    )
+
+
+def write_label_map(path: Path, grid: Grid, labels: NDArray[np.uint16]) -> None:
+    """Write a label map (k, j, i) as NIfTI, in RAS as the format asks, with the axes (i, j, k) of the scan."""
+    affine = _RAS_TO_LPS @ grid.affine
+    affine[:, :3] = affine[:, [2, 1, 0]]
+    image = nibabel.Nifti1Image(np.ascontiguousarray(labels.transpose(2, 1, 0)), affine)
+    # A sheared grid has no qform: only the sform says where the voxels are.
+    image.set_sform(affine, code=1)
+    image.set_qform(None, code=0)
+    nibabel.save(image, path)
