@@ -1,0 +1,91 @@
+"""The date of progression, its site and its reasons, from the judged visits (response rules, section 9)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lesiontrack.assess.site import pd_site, pd_subtype
+from lesiontrack.domain.outcome import Reason, Response, Trigger, TriggerKind, VisitResponse
+from lesiontrack.domain.study import Compartment
+
+__all__ = ["Progression", "first_date_of", "first_progression"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progression:
+    """The first progression; everything empty when there is none."""
+
+    date: dt.date | None = None
+    declared_date: dt.date | None = None
+    timepoint: int | None = None
+    site: str | None = None
+    subtype: str | None = None
+    kinds: tuple[str, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
+def first_progression(visits: Sequence[VisitResponse]) -> Progression:
+    """Return the first progression: the earliest trigger of the first PD visit, unless first sight was earlier.
+
+    An equivocal lesion confirmed at any visit moves the date back to the scan on which it was first seen, when that
+    precedes the first PD; site and reasons are then that lesion's (settled points).
+    """
+    declared = next((visit for visit in visits if visit.overall is Response.PD), None)
+    if declared is None:
+        return Progression()
+    own = [trigger for trigger in declared.triggers if not _is_backdated(trigger)]
+    first_date = min((trigger.date for trigger in own), default=declared.date)
+    confirmed = [trigger for visit in visits for trigger in visit.triggers if _is_backdated(trigger)]
+    earlier = [trigger for trigger in confirmed if trigger.date < first_date]
+    chosen = own
+    if earlier:
+        first_date = min(trigger.date for trigger in earlier)
+        chosen = [trigger for trigger in earlier if trigger.date == first_date]
+    triggers = tuple(chosen or declared.triggers)
+    return Progression(
+        date=first_date,
+        declared_date=declared.date,
+        timepoint=min(trigger.first_timepoint for trigger in triggers),
+        site=pd_site(triggers),
+        subtype=pd_subtype(triggers),
+        kinds=tuple(sorted({trigger.kind.value for trigger in triggers})),
+        triggers=triggers,
+        reasons=_reasons(triggers, first_date, declared, bool(earlier)),
+    )
+
+
+def _is_backdated(trigger: Trigger) -> bool:
+    return trigger.kind is TriggerKind.NEW and trigger.first_timepoint < trigger.timepoint
+
+
+def first_date_of(compartment: Compartment, visits: Sequence[VisitResponse]) -> dt.date | None:
+    """Return the date of the first progression in a compartment, over the whole follow-up."""
+    dates = [t.date for visit in visits for t in visit.triggers if compartment in t.compartments]
+    return min(dates, default=None)
+
+
+def _reasons(
+    triggers: tuple[Trigger, ...], date: dt.date, declared: VisitResponse, backdated: bool
+) -> tuple[Reason, ...]:
+    lesions = tuple(dict.fromkeys(name for trigger in triggers for name in trigger.lesions))
+    scans = tuple(sorted({scan for trigger in triggers for scan in trigger.scans}))
+    kinds = ", ".join(sorted({trigger.kind.value for trigger in triggers}))
+    if backdated:
+        rule = "pd_date.first_sight"
+        text = f"first sight of an equivocal lesion that a later visit confirmed; declared {declared.date.isoformat()}"
+    else:
+        rule = "pd_date.earliest_trigger"
+        text = f"earliest scan that shows progression by {kinds} at visit {declared.timepoint}"
+    dated = Reason(rule=rule, section="rule book, 9", outcome=date.isoformat(), text=text, lesions=lesions, scans=scans)
+    placed = Reason(
+        rule="pd_site.triggers",
+        section="rule book, 9",
+        outcome=pd_site(triggers) or "no site",
+        text=f"site of progression by {kinds}",
+        lesions=lesions,
+        scans=scans,
+    )
+    return dated, placed
