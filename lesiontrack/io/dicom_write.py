@@ -16,10 +16,12 @@ import highdicom as hd
 import numpy as np
 from highdicom.seg import SegmentationTypeValues, SegmentDescription
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -32,7 +34,7 @@ from lesiontrack.errors import GeometryError, SegmentationError
 
 __all__ = ["SeriesHeader", "localizer_slices", "write_segmentation", "write_series"]
 
-IMPLEMENTATION_UID = "2.25.151517186419417046312931741513406093843"
+IMPLEMENTATION_UID = UID("2.25.151517186419417046312931741513406093843")
 _MANUFACTURER = "lesiontrack"
 
 _REGIONS: dict[str, Code] = {
@@ -114,10 +116,10 @@ def write_series(volume: Volume, header: SeriesHeader, folder: Path) -> tuple[Pa
     return tuple(paths)
 
 
-def _file(sop_class: str, sop_instance_uid: str) -> FileDataset:
+def _file(sop_class: UID, sop_instance_uid: str) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
-    meta.MediaStorageSOPInstanceUID = sop_instance_uid
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.ImplementationVersionName = "LESIONTRACK"
@@ -280,8 +282,6 @@ def write_segmentation(
 
 
 def _without_pixels(file: Path) -> Dataset:
-    from pydicom import dcmread
-
     return dcmread(file, stop_before_pixels=True)
 
 

@@ -7,137 +7,29 @@ and deformation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesiontrack.phantom.contrast import Appearance, Tissue
+from lesiontrack.phantom.contrast import Tissue
+from lesiontrack.phantom.organs import LIVER_VESSELS, ORGANS, TRUNKS, Canvas, Organ, Tube, smooth_union
 from lesiontrack.phantom.shapes import Coordinates, Field, capsule_distance_mm, ellipsoid_distance_mm
 
-__all__ = ["Anatomy", "Canvas", "Defect"]
-
-Box = tuple[tuple[float, float, float], tuple[float, float, float]]
+__all__ = ["Anatomy", "Defect"]
 
 _NOISE_CELL_MM = 6.0
 _NOISE_HALF_MM = (210.0, 150.0, 210.0)
 
 
-@dataclass(slots=True, kw_only=True)
-class Canvas:
-    """Image under work: ``values`` (k, j, i) at the points whose own-space coordinates are ``points``.
-
-    ``edge_mm`` is the width over which two tissues blend (partial volume).
-    """
-
-    points: Coordinates
-    values: Field
-    appearance: Appearance
-    edge_mm: float
-
-    def paint(self, tissue: Tissue, distance_mm: Field, where: tuple[slice, ...] = ()) -> None:
-        """Blend a tissue in where its signed distance is negative; ``where`` is the sub-array that it covers."""
-        weight = np.clip(np.float32(0.5) - distance_mm / np.float32(self.edge_mm), 0, 1)
-        target = self.values[where] if where else self.values
-        target += weight * (np.float32(self.appearance.values[tissue]) - target)
-
-    def window(self, box: Box) -> tuple[slice, slice, slice] | None:
-        """Return the sub-array that holds a box of the own space, or None when the image does not show it."""
-        step = 4
-        inside = np.ones_like(self.values[::step, ::step, ::step], dtype=bool)
-        margin = 3.0 * step + 8.0
-        for axis, low, high in zip(self.points, *box, strict=True):
-            coarse = axis[::step, ::step, ::step]
-            inside &= (coarse >= low - margin) & (coarse <= high + margin)
-        found = np.argwhere(inside)
-        if not len(found):
-            return None
-        low_kji, high_kji = found.min(axis=0) * step, (found.max(axis=0) + 1) * step
-        k, j, i = (slice(int(max(a - step, 0)), int(b + step)) for a, b in zip(low_kji, high_kji, strict=True))
-        return k, j, i
-
-    def part(self, where: tuple[slice, slice, slice]) -> Coordinates:
-        """Return the own-space coordinates of a sub-array."""
-        x, y, z = (axis[where] for axis in self.points)
-        return x, y, z
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """A piece of liver taken out by a resection: a ball in the subject's own space."""
+    """A wedge of liver taken out by a resection, own space: a gouge from ``centre_mm`` out through the capsule."""
 
     centre_mm: tuple[float, float, float]
+    outside_mm: tuple[float, float, float]
     radius_mm: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Organ:
-    tissue: Tissue
-    centre: tuple[float, float, float]
-    radii: tuple[float, float, float]
-    tilt_deg: float = 0.0
-
-    @property
-    def box(self) -> Box:
-        reach = max(self.radii[:2]) if self.tilt_deg else 0.0
-        spread = (max(self.radii[0], reach), max(self.radii[1], reach), self.radii[2])
-        low = (self.centre[0] - spread[0], self.centre[1] - spread[1], self.centre[2] - spread[2])
-        high = (self.centre[0] + spread[0], self.centre[1] + spread[1], self.centre[2] + spread[2])
-        return low, high
-
-    def distance(self, points: Coordinates) -> Field:
-        return ellipsoid_distance_mm(points, self.centre, self.radii, self.tilt_deg)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tube:
-    tissue: Tissue
-    path: tuple[tuple[float, float, float], ...]
-    radii: tuple[float, ...]
-
-    @property
-    def box(self) -> Box:
-        nodes, widest = np.array(self.path), max(self.radii)
-        low, high = nodes.min(axis=0) - widest, nodes.max(axis=0) + widest
-        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
-
-    def distance(self, points: Coordinates) -> Field:
-        legs = zip(self.path[:-1], self.path[1:], self.radii[:-1], self.radii[1:], strict=True)
-        distances = [capsule_distance_mm(points, a, b, (ra, rb)) for a, b, ra, rb in legs]
-        return np.minimum.reduce(distances)
-
-
-def _smooth_union(a: Field, b: Field, width_mm: float) -> Field:
-    """Polynomial smooth minimum of two distances."""
-    mix = np.clip(np.float32(0.5) + (b - a) / np.float32(2 * width_mm), 0, 1)
-    union: Field = b + (a - b) * mix - np.float32(width_mm) * mix * (1 - mix)
-    return union
-
-
-_VESSELS = (
-    _Tube(
-        tissue=Tissue.PORTAL_VEIN,
-        path=((8, 8, -45), (-8, 0, -14), (-34, -4, 4), (-62, -2, 10), (-92, 8, 2)),
-        radii=(6, 7, 6.5, 5, 2.2),
-    ),
-    _Tube(tissue=Tissue.PORTAL_VEIN, path=((-62, -2, 10), (-82, -22, 30), (-100, -24, 44)), radii=(4.4, 3.2, 1.6)),
-    _Tube(tissue=Tissue.PORTAL_VEIN, path=((-62, -2, 10), (-84, 24, -14), (-98, 34, -30)), radii=(4.2, 3.0, 1.6)),
-    _Tube(tissue=Tissue.PORTAL_VEIN, path=((-34, -4, 4), (-22, -30, 22), (2, -50, 28), (30, -52, 32)), radii=(5, 4.4, 3.2, 1.6)),
-    _Tube(tissue=Tissue.HEPATIC_VEIN, path=((-26, 26, 58), (-66, 20, 44), (-104, 10, 20)), radii=(5.4, 4.4, 1.8)),
-    _Tube(tissue=Tissue.HEPATIC_VEIN, path=((-24, 24, 58), (-48, -8, 46), (-62, -38, 20)), radii=(5.2, 4.2, 1.8)),
-    _Tube(tissue=Tissue.HEPATIC_VEIN, path=((-22, 20, 58), (-10, -16, 50), (20, -46, 40)), radii=(4.6, 3.6, 1.6)),
-    _Tube(tissue=Tissue.HEPATIC_VEIN, path=((-28, 28, 30), (-62, 36, 8), (-86, 40, -20)), radii=(3.6, 3.0, 1.4)),
-)
-_TRUNKS = (
-    _Tube(tissue=Tissue.ARTERY, path=((16, 42, 220), (14, 42, 40), (10, 38, -230)), radii=(11.5, 11, 9)),
-    _Tube(tissue=Tissue.ARTERY, path=((12, 34, 4), (12, 14, 6)), radii=(4, 3)),
-    _Tube(tissue=Tissue.ARTERY, path=((11, 34, -12), (9, 12, -30), (7, 8, -80)), radii=(4, 3.6, 3)),
-    _Tube(tissue=Tissue.HEPATIC_VEIN, path=((-14, 8, 96), (-25, 26, 62), (-23, 32, 0), (-16, 36, -230)), radii=(12, 12, 11.5, 10.5)),
-    _Tube(tissue=Tissue.PORTAL_VEIN, path=((8, 8, -45), (30, 14, -12), (62, 30, 8), (88, 36, 22)), radii=(5.5, 5, 4.6, 3.6)),
-    _Tube(tissue=Tissue.PORTAL_VEIN, path=((8, 8, -45), (-2, 4, -120)), radii=(5.4, 4.4)),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,27 +86,26 @@ class Anatomy:
         inferior = ellipsoid_distance_mm(p, (-92, 6, -42), (40 * s, 56 * s, 52 * s), 8.0)
         left = ellipsoid_distance_mm(p, (-8, -44, 30), (66 * s, 36 * s, 34 * s), -14.0)
         caudate = ellipsoid_distance_mm(p, (-22, 14, 30), (22 * s, 18 * s, 26 * s))
-        liver = _smooth_union(_smooth_union(_smooth_union(right, inferior, 8), left, 12), caudate, 6)
+        liver = smooth_union(smooth_union(smooth_union(right, inferior, 8), left, 12), caudate, 6)
         hilum = ellipsoid_distance_mm(p, (-16, -12, -34), (34, 30, 32))
-        kidney = self._organ("right_kidney").distance(p) - np.float32(4)
-        bladder = self._organ("gallbladder").distance(p) - np.float32(1)
+        kidney = ORGANS["right_kidney"].distance(p) - np.float32(4)
+        bladder = ORGANS["gallbladder"].distance(p) - np.float32(1)
         for notch in (hilum, kidney, bladder):
             liver = np.maximum(liver, -notch)
         inside_wall = self._wall(points)[2] + np.float32(3)
-        return np.maximum(liver, inside_wall)
+        bounded: Field = np.maximum(liver, inside_wall)
+        return bounded
 
-    def _organ(self, name: str) -> _Organ:
-        return {
-            "right_kidney": _Organ(tissue=Tissue.KIDNEY, centre=(-60, 52, -66), radii=(27, 25, 52), tilt_deg=25),
-            "left_kidney": _Organ(tissue=Tissue.KIDNEY, centre=(64, 50, -46), radii=(27, 25, 53), tilt_deg=-25),
-            "gallbladder": _Organ(tissue=Tissue.FLUID, centre=(-46, -46, -38), radii=(15, 17, 25)),
-            "spleen": _Organ(tissue=Tissue.SPLEEN, centre=(102, 32, 34), radii=(26, 50, 50), tilt_deg=-14),
-            "stomach": _Organ(tissue=Tissue.BOWEL_WALL, centre=(64, -34, 34), radii=(42, 38, 46), tilt_deg=20),
-            "heart": _Organ(tissue=Tissue.HEART, centre=(22, -40, 128), radii=(62, 48, 50), tilt_deg=25),
-        }[name]
+    def outward(self, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the unit direction (3,) in which the liver's capsule is nearest, own space."""
+        step = 2.0 * np.vstack([np.eye(3), -np.eye(3)])
+        around = (point_mm + step).astype(np.float32)
+        distance = self.liver_distance_mm((around[:, 0], around[:, 1], around[:, 2])).astype(np.float64)
+        slope: NDArray[np.float64] = distance[:3] - distance[3:]
+        return slope / np.linalg.norm(slope)
 
     def _wobbled(self, points: Coordinates) -> Coordinates:
-        """Unsmooth the organs' outlines a little (about 3 mm at 60 to 90 mm wavelength), each subject in its own way."""
+        """Roughen the organs' outlines a little (about 3 mm at 60 to 90 mm wavelength), each subject's its own way."""
         x, y, z = points
         a = self.wobble
         third = np.float32(1 / 11.0)
@@ -240,7 +131,7 @@ class Anatomy:
         return skin, outer, outer + np.float32(13)
 
     def _spine(self, points: Coordinates) -> Field:
-        x, y, z = points
+        x, y, _ = points
         body = np.sqrt((x / 23) ** 2 + ((y - 62) / 17) ** 2)
         distance: Field = (body - 1) * np.float32(19)
         return distance
@@ -257,24 +148,25 @@ class Anatomy:
         """Paint the whole body and return the liver's mask (lesions count as liver), bool (k, j, i)."""
         wall = self._wall(canvas.points)
         self._paint_wall(canvas, wall)
-        liver = self.liver_distance_mm(canvas.points)
+        liver = whole = self.liver_distance_mm(canvas.points)
         for defect in defects:
-            hole = ellipsoid_distance_mm(canvas.points, defect.centre_mm, (defect.radius_mm,) * 3)
+            ends = (defect.radius_mm, 1.15 * defect.radius_mm)
+            hole = capsule_distance_mm(canvas.points, defect.centre_mm, defect.outside_mm, ends)
             liver = np.maximum(liver, -hole)
         self._paint_bowel(canvas, wall[2])
-        self._paint_thorax(canvas, wall[2], liver)
+        self._paint_thorax(canvas, wall[2], whole)
         self._paint_spine(canvas)
         self._paint_organs(canvas, wall[2])
         canvas.paint(Tissue.LIVER, liver)
         self._paint_texture(canvas, liver)
-        for tube in (*_TRUNKS, *_VESSELS):
-            self._paint_part(canvas, tube, inside=liver if tube in _VESSELS else None)
-        self._paint_part(canvas, self._organ("gallbladder"))
+        for tube in (*TRUNKS, *LIVER_VESSELS):
+            self._paint_part(canvas, tube, inside=liver if tube in LIVER_VESSELS else None)
+        self._paint_part(canvas, ORGANS["gallbladder"])
         self._paint_ribs(canvas, wall[2])
         mask: NDArray[np.bool_] = liver <= 0
         return mask
 
-    def _paint_part(self, canvas: Canvas, part: _Organ | _Tube, inside: Field | None = None) -> None:
+    def _paint_part(self, canvas: Canvas, part: Organ | Tube, inside: Field | None = None) -> None:
         where = canvas.window(part.box)
         if where is None:
             return
@@ -317,13 +209,13 @@ class Anatomy:
             ]
         )
         for name in ("spleen", "stomach", "heart"):
-            clear = np.maximum(clear, np.float32(5) - self._organ(name).distance(canvas.points))
+            clear = np.maximum(clear, np.float32(5) - ORGANS[name].distance(canvas.points))
         canvas.paint(Tissue.MUSCLE, np.maximum(clear, above) - np.float32(4))
         lung = np.maximum(clear, above)
         canvas.paint(Tissue.LUNG, lung)
         tree = np.abs(self.sample(self.texture, canvas.points))
-        canvas.paint(Tissue.LUNG_VESSEL, np.maximum(lung + np.float32(4), (np.float32(2.15) - tree) * np.float32(6)))
-        self._paint_part(canvas, self._organ("heart"))
+        canvas.paint(Tissue.LUNG_VESSEL, np.maximum(lung + np.float32(4), (np.float32(1.75) - tree) * np.float32(6)))
+        self._paint_part(canvas, ORGANS["heart"])
 
     def _paint_spine(self, canvas: Canvas) -> None:
         x, y, z = canvas.points
@@ -353,10 +245,10 @@ class Anatomy:
 
     def _paint_organs(self, canvas: Canvas, inner: Field) -> None:
         for name in ("right_kidney", "left_kidney"):
-            self._paint_kidney(canvas, self._organ(name))
+            self._paint_kidney(canvas, ORGANS[name])
         self._paint_pancreas(canvas)
         for name in ("spleen", "stomach"):
-            organ = self._organ(name)
+            organ = ORGANS[name]
             where = canvas.window(organ.box)
             if where is None:
                 continue
@@ -368,7 +260,7 @@ class Anatomy:
                 canvas.paint(Tissue.FLUID, content, where)
                 canvas.paint(Tissue.GAS, np.maximum(content, points[1] + np.float32(48)), where)
 
-    def _paint_kidney(self, canvas: Canvas, organ: _Organ) -> None:
+    def _paint_kidney(self, canvas: Canvas, organ: Organ) -> None:
         where = canvas.window(organ.box)
         if where is None:
             return
@@ -384,7 +276,7 @@ class Anatomy:
         canvas.paint(Tissue.VISCERAL_FAT, sinus, where)
 
     def _paint_pancreas(self, canvas: Canvas) -> None:
-        tube = _Tube(
+        tube = Tube(
             tissue=Tissue.PANCREAS,
             path=((-18, -2, -42), (8, -14, -26), (40, 2, -6), (74, 22, 12)),
             radii=(14, 10, 9.5, 8),
@@ -398,18 +290,39 @@ class Anatomy:
 
     def _paint_bowel(self, canvas: Canvas, inner: Field) -> None:
         x, y, z = canvas.points
-        region = np.maximum.reduce([inner + np.float32(6), z + np.float32(34), y - np.float32(32)])
-        if float(region.min()) > 0:
+        left = np.float32(1) / (np.float32(1) + np.exp((np.float32(16) - x) / np.float32(8)))
+        below = z + np.float32(44) - np.float32(34) * left
+        if float(below.min()) > 0:
             return
+        front = np.maximum.reduce([inner + np.float32(9), below, y - np.float32(14), np.abs(x) - np.float32(96)])
         loops = self.sample(self.coarse_texture, canvas.points)
-        wall = (np.abs(loops) - np.float32(1.5)) * np.float32(10)
-        canvas.paint(Tissue.BOWEL_WALL, np.maximum(region, -(loops - np.float32(-0.2)) * np.float32(10)))
-        canvas.paint(Tissue.FLUID, np.maximum(region, (np.float32(0.28) - loops) * np.float32(10)))
-        gas = np.maximum((np.float32(0.75) - loops) * np.float32(10), y + np.float32(38))
-        canvas.paint(Tissue.GAS, np.maximum(region, gas))
-        del wall, x
+        # A tube of 26 mm: a shell of the random field is wall, its inside content; the outside stays mesenteric fat.
+        wall = np.abs(loops - np.float32(0.75)) * np.float32(11) - np.float32(7.5)
+        canvas.paint(Tissue.BOWEL_WALL, np.maximum(front, wall))
+        content = np.maximum(front + np.float32(3), wall + np.float32(3.2))
+        canvas.paint(Tissue.FLUID, content)
+        canvas.paint(Tissue.GAS, np.maximum(content, y + np.float32(52)))
+        for side, top in ((np.float32(-1), -58.0), (np.float32(1), -20.0)):
+            self._paint_colon(canvas, side, top)
+
+    def _paint_colon(self, canvas: Canvas, side: np.float32, top_mm: float) -> None:
+        """Paint the ascending (right) or descending (left) colon: a haustrated tube with stool and gas in front."""
+        x, y, z = canvas.points
+        haustra = np.float32(2.2) * np.sin(z / np.float32(5.5))
+        middle_x = side * np.float32(self.half_width_mm - self.fat_mm - 46) + np.float32(5) * np.sin(z / np.float32(31))
+        middle_y = np.float32(12) + np.float32(6) * np.cos(z / np.float32(37))
+        radius = np.float32(20 if side < 0 else 15) + haustra
+        tube = np.sqrt((x - middle_x) ** 2 + (y - middle_y) ** 2) - radius
+        tube = np.maximum(tube, z - np.float32(top_mm))
+        canvas.paint(Tissue.BOWEL_WALL, tube)
+        inside = tube + np.float32(2.5)
+        canvas.paint(Tissue.FLUID, inside)
+        stool = self.sample(self.texture, canvas.points) * np.float32(4)
+        canvas.paint(Tissue.GAS, np.maximum(inside, np.minimum(y - middle_y + np.float32(7), np.float32(7) - stool)))
 
     def _paint_texture(self, canvas: Canvas, liver: Field) -> None:
         """Give soft tissue an unevenness that belongs to the body, so that the inside of an organ can be followed."""
         inside = np.clip(-liver / np.float32(4), 0, 1)
-        canvas.values += inside * self.sample(self.coarse_texture, canvas.points) * np.float32(canvas.appearance.texture)
+        canvas.values += (
+            inside * self.sample(self.coarse_texture, canvas.points) * np.float32(canvas.appearance.texture)
+        )

@@ -11,14 +11,24 @@ from dataclasses import dataclass
 
 from lesiontrack.errors import StudyError
 
-__all__ = ["ClinicalPlan", "Imaging", "LesionPlan", "LesionPlace", "Expected", "SubjectPlan", "TreatmentPlan", "VisitPlan"]
+__all__ = [
+    "ClinicalPlan",
+    "Imaging",
+    "LesionPlan",
+    "LesionPlace",
+    "Expected",
+    "SubjectPlan",
+    "TreatmentPlan",
+    "VisitPlan",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imaging:
     """How a visit is imaged.
 
-    ``pixel_mm`` is the in-plane spacing, ``slice_mm`` the slice thickness and distance; ``matrix`` the rows and columns.
+    ``pixel_mm`` is the in-plane spacing, ``slice_mm`` the slice thickness and distance, ``matrix`` the rows and
+    columns, ``height_mm`` the extent along the body axis; ``localizer`` adds a localizer series.
     """
 
     modality: str = "CT"

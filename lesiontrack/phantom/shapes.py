@@ -138,8 +138,9 @@ def capsule_distance_mm(
     points: Coordinates, start_mm: Sequence[float], end_mm: Sequence[float], radii_mm: tuple[float, float]
 ) -> Field:
     """Signed distance (mm) to a tapering tube from ``start_mm`` (first radius) to ``end_mm`` (second radius)."""
-    start, axis = np.asarray(start_mm, dtype=np.float32), np.asarray(end_mm, dtype=np.float32) - np.asarray(
-        start_mm, dtype=np.float32
+    start, axis = (
+        np.asarray(start_mm, dtype=np.float32),
+        np.asarray(end_mm, dtype=np.float32) - np.asarray(start_mm, dtype=np.float32),
     )
     x, y, z = (values - s for values, s in zip(points, start, strict=True))
     along = np.clip((x * axis[0] + y * axis[1] + z * axis[2]) / np.float32(axis @ axis), 0, 1)
