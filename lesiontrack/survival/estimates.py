@@ -46,7 +46,7 @@ def group_block(sample: Sample, settings: SurvivalSettings, *, competing: bool) 
         "competing": int((sample.status == 2).sum()),
     }
     if sample.cluster is not None:
-        block["subjects"] = int(len(set(sample.cluster.tolist())))
+        block["subjects"] = len(set(sample.cluster.tolist()))
     late = adequate_from(sample, settings.adequate_risk_set)
     if competing:
         block |= _competing_block(sample, settings, late)
@@ -195,7 +195,8 @@ def _rmst_block(sample: Sample, curve: KaplanMeier, settings: SurvivalSettings, 
     mean = restricted_mean(sample, settings.tau) if missing is None else None
     if mean is None:
         return block | {"note": missing or _NO_SUBJECT}
-    return block | {"estimate": mean.estimate, "se": mean.se}
+    block |= {"estimate": mean.estimate, "se": mean.se}
+    return block | ({"note": "no event before tau: the standard error has no width"} if mean.se == 0 else {})
 
 
 def _delayed_block(sample: Sample, late: DelayedEntry, settings: SurvivalSettings, *, competing: bool) -> Json:

@@ -227,7 +227,7 @@ class Sheet:
         self.fit(artist, text, room, tail)
 
     def fit(self, artist: Text, text: str, room: float, tail: str = "") -> None:
-        """Shorten the text of ``artist`` (all but ``tail``) with an ellipsis until it is at most ``room`` inches wide."""
+        """Shorten the text of ``artist``, all but ``tail``, with an ellipsis until it fits into ``room`` inches."""
         width = self._width_in(artist)
         while width > room and len(text) > 1:
             # Step down in proportion to the excess; at least one character, so that it ends.

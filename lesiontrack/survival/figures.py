@@ -85,9 +85,11 @@ def write_figures(figures: EndpointFigures, folder: Path, stem: str) -> list[Pat
     """Write the figures of an endpoint and their numbers into ``folder``.
 
     Survival endpoints get ``<stem>_km``, those with competing events ``<stem>_cif`` and ``<stem>_cif_stacked``: each
-    as .svg, .png and .csv, and the numbers below the axis as ``..._numbers.csv``.
+    as .svg, .png and .csv, and the numbers below the axis as ``..._numbers.csv``. Nothing is drawn without groups.
     """
     paths: list[Path] = []
+    if not figures.data.labels:
+        return paths
     if figures.data.competing:
         events = {g: aalen_johansen(figures.sample(g)) for g in range(len(figures.data.labels))}
         others = {g: aalen_johansen(figures.sample(g).swapped()) for g in events}

@@ -13,6 +13,9 @@ from lesiontrack.survival.sample import FloatArray, RiskTable, Sample, risk_tabl
 __all__ = ["CumulativeIncidence", "aalen_johansen"]
 
 
+_ROUNDING = 1e-14
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CumulativeIncidence:
     """The probability of having had event 1 by time t, competing events standing in its way.
@@ -83,12 +86,14 @@ def _delta_se(table: RiskTable, incidence: FloatArray, before: FloatArray) -> Fl
     spread = np.where(d < n, d / (n * np.maximum(n - d, 1)), 0.0)
     cross = before * d1 / n**2
     own = before**2 * d1 * (n - d1) / n**3
+    scale = incidence**2 * np.cumsum(spread) + np.cumsum(own)
     variance = (
         incidence**2 * np.cumsum(spread)
         - 2 * incidence * np.cumsum(spread * incidence + cross)
         + np.cumsum(spread * incidence**2 + own + 2 * cross * incidence)
     )
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0)), dtype=np.float64)
+    # What is left of terms that cancel (all have had event 1) is rounding, not an error.
+    return np.asarray(np.sqrt(np.where(variance > _ROUNDING * scale, variance, 0.0)), dtype=np.float64)
 
 
 def _clustered_se(sample: Sample, table: RiskTable, incidence: FloatArray, before: FloatArray) -> FloatArray:

@@ -117,9 +117,7 @@ def risk_table(sample: Sample) -> RiskTable:
 
     Ties need no breaking: an event and a censoring at one time are both at risk at that time.
     """
-    time, exits = _distinct(sample.time)
-    events = count_at(sample.time[sample.status == 1], time)
-    competing = count_at(sample.time[sample.status == 2], time) if (sample.status == 2).any() else exits * 0
+    time, (exits, events, competing) = _exits(sample)
     at_risk = sample.n - np.concatenate(([0], np.cumsum(exits)[:-1])) if time.size else exits
     if sample.entry is not None and sample.delayed:
         # Not yet under observation at t: entered at t or later. An entry of 0 or less is no delay, so that a
@@ -165,18 +163,24 @@ def at_risk_at(sample: Sample, grid: FloatArray) -> IntArray:
     return np.asarray(at_risk, dtype=np.int64)
 
 
-def _distinct(values: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return the distinct values ascending and how often each occurs."""
-    bins = _dense_size(values, values)
+def _exits(sample: Sample) -> tuple[FloatArray, tuple[IntArray, IntArray, IntArray]]:
+    """Return the distinct times ascending, and the exits, events and competing events at each."""
+    bins = _dense_size(sample.time, sample.time)
     if bins:
-        counts = np.bincount(values.astype(np.int64), minlength=bins)
-        found = np.flatnonzero(counts)
-        return found.astype(np.float64), counts[found].astype(np.int64)
-    ordered = np.sort(values)
-    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if ordered.size else ordered[:0]
-    first = first.astype(np.int64)
-    counts = np.diff(np.concatenate((first, [ordered.size]))) if first.size else first
-    return ordered[first], counts.astype(np.int64)
+        place = sample.time.astype(np.int64)
+        counts = np.bincount(place * 3 + sample.status, minlength=3 * bins).reshape(bins, 3)
+        exits = counts.sum(axis=1)
+        found = np.flatnonzero(exits)
+        return found.astype(np.float64), (exits[found], counts[found, 1], counts[found, 2])
+    if sample.n == 0:
+        none = np.zeros(0, dtype=np.int64)
+        return np.zeros(0), (none, none, none)
+    order = np.argsort(sample.time)
+    ordered, status = sample.time[order], sample.status[order]
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    exits = np.diff(np.concatenate((first, [ordered.size])))
+    one, two = (np.add.reduceat(status == code, first, dtype=np.int64) for code in (1, 2))
+    return ordered[first], (exits.astype(np.int64), one, two)
 
 
 def _dense_size(values: FloatArray, grid: FloatArray) -> int:
