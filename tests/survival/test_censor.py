@@ -148,7 +148,7 @@ def test_schedule_changes_by_date_and_by_day_are_put_in_order() -> None:
 @pytest.mark.parametrize("beginning", [{}, {"from_date": START, "from_day": 3}])
 def test_a_schedule_change_has_one_beginning(beginning: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="either from_date or from_day"):
-        ScheduleChange(interval_days=84, window_days=7, **beginning)  # type: ignore[arg-type]
+        ScheduleChange(interval_days=84, window_days=7, **beginning)
 
 
 def sites(
