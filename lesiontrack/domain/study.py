@@ -144,6 +144,8 @@ class Scan:
         A segmentation belongs to it.
     problem
         Why it is not usable or not measured; empty when it is.
+    notes
+        What was mended when its geometry was made out ("1 duplicate slice(s) dropped").
     """
 
     series_uid: str
@@ -158,6 +160,7 @@ class Scan:
     measured: bool = False
     usable: bool = True
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,7 +171,7 @@ class _Desk:
             return []
         for header in headers:
             if header.problem:
-                self._refuse(header, header.problem)
+                self._notice(self.refused, header, header.problem, len(headers))
                 return [_series_of(header, headers, None, header.problem)]
         try:
             if len({header.modality for header in headers}) > 1:
@@ -179,10 +179,10 @@ class _Desk:
             planes = [plane for header in headers for plane in header.planes]
             stacks = stacks_of(planes, self.settings, same_pixels)
         except NotAVolumeError as error:
-            self._notice(self.ignored, first, str(error))
+            self._notice(self.ignored, first, str(error), len(headers))
             return []
         except GeometryError as error:
-            self._notice(self.refused, first, str(error))
+            self._notice(self.refused, first, str(error), len(headers))
             return [_series_of(first, headers, None, str(error))]
         for stack in stacks:
             self.notes += [(_volume_id(series_uid, stack), note) for note in stack.notes]
@@ -297,9 +297,15 @@ class _Desk:
     def _refuse(self, header: Header, reason: str) -> None:
         self._notice(self.refused, header, reason)
 
-    def _notice(self, where: list[Notice], header: Header, reason: str) -> None:
+    def _notice(self, where: list[Notice], header: Header, reason: str, files: int = 1) -> None:
         where.append(
-            Notice(file=header.path, reason=reason, subject_id=header.subject_id, series_uid=header.series_uid)
+            Notice(
+                file=header.path,
+                reason=reason,
+                subject_id=header.subject_id,
+                series_uid=header.series_uid,
+                files=files,
+            )
         )
 
 
@@ -346,6 +352,7 @@ def _series_of(first: Header, headers: Sequence[Header], stack: Stack | None, pr
         files=files,
         usable=stack is not None,
         problem=problem,
+        notes=stack.notes if stack else (),
     )
     key = VolumeKey(series_uid=first.series_uid, volume_id=volume_id, sop_instance_uids=instances)
     return _Series(scan=scan, key=key, study_uid=first.study_uid)

@@ -20,7 +20,8 @@ from typing import Any
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import StudyError
-from lesiontrack.io.headers import Header, Plane, is_dicom, read_header
+from lesiontrack.io.dataset import is_dicom
+from lesiontrack.io.headers import Header, Plane, read_header
 from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_header
 
 __all__ = ["Catalogue", "Notice", "Problem", "Progress", "read_files"]
@@ -37,12 +38,21 @@ _PLANE_STORED = tuple(field.name for field in fields(Plane) if field.name != "fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A file or series that was ignored or refused."""
+    """A file or series that was ignored or refused.
+
+    Attributes
+    ----------
+    file
+        The file, or the first of the series.
+    files
+        How many files it stands for.
+    """
 
     file: str
     reason: str
     subject_id: str = ""
     series_uid: str = ""
+    files: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,16 +15,8 @@ from pydicom.pixels.utils import iter_pixels
 from lesiontrack.domain.geometry import Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import GeometryError, ImageError
-from lesiontrack.io.headers import (
-    DECODE_ERRORS,
-    Plane,
-    frame_count,
-    numbers,
-    planes_of,
-    quiet_pydicom,
-    read_dataset,
-    text,
-)
+from lesiontrack.io.dataset import DECODE_ERRORS, frame_count, numbers, quiet_pydicom, read_dataset, text
+from lesiontrack.io.headers import Plane, planes_of
 from lesiontrack.io.series import Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings
 
@@ -64,7 +56,7 @@ def read_dicom_volume(scan: Scan, settings: ArchiveSettings) -> Volume:
         series_uid=scan.series_uid,
         sop_instance_uids=_instances(stack),
         slice_thickness_mm=scan.slice_thickness_mm or thickness or float(stack.grid.spacing_mm[0]),
-        notes=stack.notes,
+        notes=tuple(dict.fromkeys((*scan.notes, *stack.notes))),
     )
 
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from lesiontrack.domain.geometry import Grid
 from lesiontrack.errors import SegmentationError
-from lesiontrack.io.headers import text
+from lesiontrack.io.dataset import text
 
 __all__ = ["even_odd_mask", "region_mask"]
 

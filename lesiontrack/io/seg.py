@@ -11,13 +11,14 @@ from pydicom.dataset import Dataset
 
 from lesiontrack.domain.geometry import Grid, Volume
 from lesiontrack.errors import SegmentationError
+from lesiontrack.io.dataset import frame_count, items, numbers, read_dataset, text
 from lesiontrack.io.dicom import frames_of
-from lesiontrack.io.headers import frame_count, numbers, planes_of, read_dataset, read_header, text
+from lesiontrack.io.headers import planes_of, read_header
 from lesiontrack.io.placing import LATTICE_TOLERANCE_VOXELS, Mark, flat, require_inside, same_lattice, voxels_on
 from lesiontrack.io.settings import LabelSettings
 from lesiontrack.io.sites import meaning_of_segment
 
-__all__ = ["marks_of_seg"]
+__all__ = ["marks_of_seg", "segment_voxels"]
 
 # A frame that names its source image must lie where that image lies.
 _MISPLACED_MM = 0.5
@@ -38,7 +39,7 @@ class _Frame:
 def marks_of_seg(
     file: str, volume: Volume, frame_of_reference_uid: str, threshold: float, labels: LabelSettings
 ) -> tuple[tuple[Mark, ...], tuple[str, ...]]:
-    """Read a SEG onto the grid of the volume it segments.
+    """Read the segments of interest of a SEG onto the grid of the volume it segments.
 
     Parameters
     ----------
@@ -55,51 +56,61 @@ def marks_of_seg(
     Raises
     ------
     SegmentationError
-        If its frames do not lie on the image.
+        If its frames do not lie on the image, or nothing in it is of interest.
     """
-    dataset, _ = read_dataset(file)
     segments = {int(entry[0]): entry for entry in read_header(file).contents if entry[0]}
     meanings = {number: meaning_of_segment(entry, labels) for number, entry in segments.items()}
-    wanted = {number for number, meaning in meanings.items() if meaning is not None}
+    wanted = {number: meaning for number, meaning in meanings.items() if meaning is not None}
     if not wanted:
         raise SegmentationError("marks neither liver nor lesion nor treated zone", file=file)
+    voxels, notes = segment_voxels(file, volume, frame_of_reference_uid, threshold, frozenset(wanted))
+    marks = tuple(
+        Mark(
+            name=segments[number][1],
+            kind=kind,
+            site=site,
+            tracking_uid=segments[number][5] or None,
+            voxels=voxels.get(number, np.empty(0, dtype=np.intp)),
+        )
+        for number, (kind, site) in sorted(wanted.items())
+    )
+    return marks, notes
+
+
+def segment_voxels(
+    file: str, volume: Volume, frame_of_reference_uid: str, threshold: float, wanted: frozenset[int]
+) -> tuple[dict[int, NDArray[np.intp]], tuple[str, ...]]:
+    """Return, by segment number, flat indices into the volume's array; and notes.
+
+    Raises
+    ------
+    SegmentationError
+        If the frames do not lie on the image.
+    """
+    dataset, _ = read_dataset(file)
     frames = _frames(dataset, file, volume)
     _require_on_source(dataset, frames, volume)
     pixels = _pixels(dataset, frames, wanted, threshold)
-    voxels, notes = _placed(dataset, frames, pixels, volume, frame_of_reference_uid)
-    marks = []
-    for number in sorted(wanted):
-        meaning, entry = meanings[number], segments[number]
-        assert meaning is not None
-        marks.append(
-            Mark(
-                name=entry[1],
-                kind=meaning[0],
-                site=meaning[1],
-                tracking_uid=entry[5] or None,
-                voxels=voxels.get(number, np.empty(0, dtype=np.intp)),
-            )
-        )
-    return tuple(marks), notes
+    return _placed(dataset, frames, pixels, volume, frame_of_reference_uid)
 
 
 def _frames(dataset: Dataset, file: str, volume: Volume) -> list[_Frame]:
     """Return the frames with their affine: (row, column, 1) to LPS mm, as a (3, 3) matrix."""
-    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     count = frame_count(dataset)
     planes = planes_of(dataset, file)[:count]
     if len(planes) < count:
         raise SegmentationError("fewer frames described than stored", found=str(len(planes)), expected=str(count))
     index = {uid: k for k, uid in enumerate(volume.sop_instance_uids)}
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    shared = (items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     frames = []
     for plane, group in zip(planes, groups):
         sources = tuple(
             text(source, "ReferencedSOPInstanceUID")
-            for derivation in group.get("DerivationImageSequence") or []
-            for source in derivation.get("SourceImageSequence") or []
+            for derivation in items(group, "DerivationImageSequence")
+            for source in items(derivation, "SourceImageSequence")
         )
-        identified = group.get("SegmentIdentificationSequence") or shared.get("SegmentIdentificationSequence")
+        identified = items(group, "SegmentIdentificationSequence") or items(shared, "SegmentIdentificationSequence")
         segment = int(identified[0].ReferencedSegmentNumber) if identified else None
         position = plane.position_lps_mm
         if position is None and len(sources) == 1 and sources[0] in index:
@@ -134,7 +145,9 @@ def _require_on_source(dataset: Dataset, frames: list[_Frame], volume: Volume) -
             )
 
 
-def _pixels(dataset: Dataset, frames: list[_Frame], wanted: set[int], threshold: float) -> dict[int, dict[int, Pixels]]:
+def _pixels(
+    dataset: Dataset, frames: list[_Frame], wanted: frozenset[int], threshold: float
+) -> dict[int, dict[int, Pixels]]:
     """Return, by segment and frame, the marked pixels (n, 2) in (row, column)."""
     kind = text(dataset, "SegmentationType")
     found: dict[int, dict[int, Pixels]] = defaultdict(dict)
@@ -232,8 +245,8 @@ def _own_grid(dataset: Dataset, frames: list[_Frame]) -> Grid:
 
 def _measure(dataset: Dataset, keyword: str) -> float | None:
     for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in dataset.get(groups) or []:
-            for measures in group.get("PixelMeasuresSequence") or []:
+        for group in items(dataset, groups):
+            for measures in items(group, "PixelMeasuresSequence"):
                 value = numbers(measures, keyword, 1)
                 if value and value[0] > 0:
                     return value[0]

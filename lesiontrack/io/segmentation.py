@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import ImageError, SegmentationError
-from lesiontrack.io.headers import DECODE_ERRORS, quiet_pydicom, read_dataset, read_header, text
+from lesiontrack.io.dataset import DECODE_ERRORS, quiet_pydicom, read_dataset, text
+from lesiontrack.io.headers import read_header
 from lesiontrack.io.nifti import is_label_map_or_volume, read_array
 from lesiontrack.io.placing import Mark, voxels_on
 from lesiontrack.io.rtstruct import region_mask
