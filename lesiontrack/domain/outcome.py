@@ -68,7 +68,7 @@ class Reason:
     outcome
         What it made: a category, a date, a site.
     text
-        One sentence, with its numbers.
+        One sentence; names in braces stand for ``numbers``.
     lesions
         The lesions it rests on.
     numbers
@@ -100,7 +100,8 @@ class Reason:
     def sentence(self) -> str:
         """Return it for a person."""
         of = f" [{', '.join(self.lesions)}]" if self.lesions else ""
-        return f"{self.outcome}: {self.text}{of} ({self.section})."
+        numbers = {name: format(value.normalize(), "f") for name, value in self.numbers}
+        return f"{self.outcome}: {self.text.format(**numbers)}{of} ({self.section})."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,8 @@ class Finish:
         likely, name = max(found, key=lambda f: (f[0], f[1]))
         if likely < _RIVAL_PROBABILITY:
             return ()
-        return (f"NEW_UNSURE: could be {name} ({likely:.2f})",)
+        code = "NEW_MAYBE_SAME" if likely >= self._settings.review_below else "NEW_UNSURE"
+        return (f"{code}: could be {name} ({likely:.2f})",)
 
 
 def _unsure_links(links: Sequence[Link], settings: LinkSettings) -> tuple[str, ...]:
