@@ -95,8 +95,17 @@ class _Stratum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How the fitted columns stand in the caller's matrix: its width, their places, and what they were divided by."""
+
+    width: int
+    columns: list[int]
+    scale: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Moments:
-    """Risk-set moments at each death: log weight sum (d,), mean (d, p), covariance (d, p, p), weights (n,)."""
+    """Weight and linear predictor of each row ((n,)), and the risk set at each death: sum (d,), mean, covariance."""
 
     relative_risk: FloatArray
     linear: FloatArray
@@ -127,8 +136,7 @@ def cox_regression(
         None where there is no event or no covariate that varies.
     """
     columns = independent_columns(x)
-    events = int((sample.status > 0).sum())
-    if not columns or events == 0:
+    if not columns or not (sample.status > 0).any():
         return None
     centre, scale = x[:, columns].mean(axis=0), x[:, columns].std(axis=0)
     blocks = _arrange(sample, (x[:, columns] - centre) / scale, strata, ties)
@@ -137,8 +145,8 @@ def cox_regression(
     if sample.cluster is not None:
         residuals = _score_residuals(blocks, found.coefficients, sample.n)
         covariance = _sandwich(covariance, cluster_sums(residuals, sample.cluster))
-    overall, by_term = _proportionality(blocks, found, sample)
-    return _assemble(found, x.shape[1], columns, scale, covariance, sample, tests=(overall, by_term), events=events)
+    shape = _Shape(width=x.shape[1], columns=columns, scale=scale)
+    return _assemble(found, covariance, sample, _proportionality(blocks, found, sample), shape)
 
 
 def robust_log_rank(sample: Sample, x: FloatArray, strata: IntArray | None = None) -> ChiSquare | None:
@@ -308,20 +316,17 @@ def _transform(time: FloatArray, survival: FloatArray, at: FloatArray) -> FloatA
 
 def _assemble(
     found: Maximum,
-    width: int,
-    columns: list[int],
-    scale: FloatArray,
     covariance: FloatArray,
     sample: Sample,
-    *,
     tests: tuple[ChiSquare | None, tuple[ChiSquare | None, ...]],
-    events: int,
+    shape: _Shape,
 ) -> CoxFit:
     """Put the coefficients back on the scale and into the columns of the caller."""
-    coefficients, full = np.full(width, np.nan), np.full((width, width), np.nan)
+    coefficients, full = np.full(shape.width, np.nan), np.full((shape.width, shape.width), np.nan)
+    columns, scale = shape.columns, shape.scale
     coefficients[columns] = np.where(found.settled, found.coefficients / scale, np.nan)
     full[np.ix_(columns, columns)] = covariance / np.outer(scale, scale)
-    by_term: list[ChiSquare | None] = [None] * width
+    by_term: list[ChiSquare | None] = [None] * shape.width
     for column, test in zip(columns, tests[1], strict=True):
         by_term[column] = test
     return CoxFit(
@@ -333,5 +338,5 @@ def _assemble(
         proportionality=tests[0],
         proportionality_by_term=tuple(by_term),
         n=sample.n,
-        events=events,
+        events=int((sample.status > 0).sum()),
     )

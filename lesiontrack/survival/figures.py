@@ -33,7 +33,7 @@ from lesiontrack.survival.intake import ALL, EndpointData
 from lesiontrack.survival.sample import FloatArray, Sample, at_risk_at
 from lesiontrack.survival.settings import SurvivalSettings
 
-__all__ = ["EndpointFigures", "write_figures"]
+__all__ = ["EndpointFigures", "steps", "write_figures"]
 
 _TITLES = {
     "OS": "Overall survival from diagnosis",
@@ -143,9 +143,20 @@ def _draw(
     """Draw a step curve with its band; return its times on the axis, from 0."""
     estimate, lower, upper = (np.concatenate(([start], h)) for h in heights)
     at = np.concatenate(([0.0], time)) / scale.per_unit
-    axes.fill_between(at, lower, upper, step="post", color=colour(group), alpha=0.16, linewidth=0)
+    axes.fill_between(
+        steps(at, at)[0], steps(at, lower)[1], steps(at, upper)[1], color=colour(group), alpha=0.16, linewidth=0
+    )
     axes.step(at, estimate, where="post", color=colour(group), linestyle=dashes(group), linewidth=1.5)
     return np.asarray(at)
+
+
+def steps(time: FloatArray, height: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of a step curve ((m,) -> (2m - 1,)).
+
+    Each height holds to the next time also where the next height is undefined: matplotlib's own steps would end a
+    band one step early there.
+    """
+    return np.repeat(time, 2)[1:], np.repeat(height, 2)[:-1]
 
 
 def _draw_medians(axes: Axes, scale: TimeAxis, figures: EndpointFigures) -> None:

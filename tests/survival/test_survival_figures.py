@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from lesiontrack.survival import figure_layout
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.figure_layout import time_axis
+from lesiontrack.survival.figures import steps
 from lesiontrack.survival.settings import SurvivalSettings
 
 LONG = "Resection with or without ablation and stereotactic body radiotherapy after at least six cycles of chemotherapy"
@@ -115,6 +116,12 @@ def test_the_numbers_below_the_axis_add_up_and_the_curve_is_in_its_table(tmp_pat
     assert (
         curve.groupby("group")["events"].sum().to_dict() == frame[frame["status"] == 1].groupby("arm").size().to_dict()
     )
+
+
+def test_a_band_holds_to_the_time_at_which_it_becomes_undefined() -> None:
+    time, height = steps(np.array([0.0, 2, 5]), np.array([1.0, 0.4, np.nan]))
+    assert time.tolist() == [0, 2, 2, 5, 5]
+    assert height[:4].tolist() == [1, 1, 0.4, 0.4] and np.isnan(height[4])
 
 
 @pytest.mark.parametrize(
