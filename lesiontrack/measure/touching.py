@@ -66,14 +66,15 @@ def separate(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> 
     if basins.count < 2:
         return whole
     possible, _ = _joined(basins, settings.confluent_neck_ratio)
-    limit = settings.split_neck_ratio if settings.split_touching else 0.0
-    certain, widest = _joined(basins, limit)
+    certain, widest = _joined(basins, settings.split_neck_ratio)
+    if not settings.split_touching:
+        certain = np.ones_like(certain)
     groups = np.unique(certain[1:])
     inner = tuple(len(np.unique(possible[1:][certain[1:] == group])) for group in groups)
     if len(groups) == 1:
         if inner[0] == 1:
             return whole
-        note = f"may be up to {inner[0]} lesions: necks above {limit:g} of the inner radius"
+        note = f"may be up to {inner[0]} lesions: necks up to {settings.confluent_neck_ratio:g} of the inner radius"
         return Pieces(
             labels=whole.labels, count=1, certainty=(Certainty.CONFLUENT,), max_components=inner, notes=(note,)
         )
@@ -116,19 +117,56 @@ class _Basins:
 
 def _basins(mask: NDArray[np.bool_], grid: Grid) -> _Basins:
     """Find the basins of the distance to the outside."""
-    spacing_mm = grid.spacing_mm
-    pixel_mm = float(spacing_mm[1:].max())
-    padded = np.pad(mask, 1)
+    pixel_mm = float(grid.spacing_mm[1:].max())
+    fine, spacing_mm, between = _refined(mask, grid)
     # From voxel centre to the centre of the nearest voxel outside, less the half voxel to the edge between them.
-    distance_mm = ndimage.distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1] - pixel_mm / 2.0
-    distance_mm[~mask] = 0.0
+    distance_mm = ndimage.distance_transform_edt(fine, sampling=spacing_mm) - pixel_mm / 2.0
+    distance_mm[~fine] = 0.0
     markers, count = ndimage.label(h_maxima(distance_mm, PEAK_PIXELS * pixel_mm), structure=CONNECTED_26)
     if count < 2:
         return _Basins(labels=mask.astype(np.int32), count=1, peaks_mm=np.zeros(2), saddles_mm={})
-    labels = watershed(-distance_mm, markers, mask=mask, connectivity=CONNECTED_26).astype(np.int32)
+    labels = watershed(-distance_mm, markers, mask=fine, connectivity=CONNECTED_26).astype(np.int32)
     peaks = np.zeros(count + 1)
     peaks[1:] = ndimage.maximum(distance_mm, labels, index=np.arange(1, count + 1))
-    return _Basins(labels=labels, count=count, peaks_mm=peaks, saddles_mm=_saddles_mm(labels, distance_mm))
+    saddles = _saddles_mm(labels, distance_mm)
+    return _Basins(
+        labels=labels[between::between, 1:-1, 1:-1][: mask.shape[0]], count=count, peaks_mm=peaks, saddles_mm=saddles
+    )
+
+
+def _refined(mask: NDArray[np.bool_], grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.float64], int]:
+    """Pad a mask by a voxel and put slices between thick ones, by shape (Raya and Udupa, IEEE TMI 9:32-42, 1990).
+
+    Between two slices the outline is where the mean of their signed in-plane distances is 0. Without it the distance
+    to the outside would jump by a slice thickness, and necks with it.
+
+    Returns
+    -------
+    fine
+        bool (k', j + 2, i + 2); slice ``between * (k + 1)`` is slice k of the mask.
+    spacing_mm
+        (3,) of ``fine``.
+    between
+        Slices of ``fine`` for each of the mask.
+    """
+    spacing_mm = grid.spacing_mm.copy()
+    padded = np.pad(mask, 1)
+    between = max(1, int(np.rint(spacing_mm[0] / spacing_mm[1:].max())))
+    if between == 1:
+        return padded, spacing_mm, 1
+    apart = np.array([1e6, *spacing_mm[1:]])
+    signed_mm = ndimage.distance_transform_edt(padded, sampling=apart) - ndimage.distance_transform_edt(
+        ~padded, sampling=apart
+    )
+    # A slice beyond the end has no outline of its own: the body ends half-way to it.
+    occupied = np.flatnonzero(padded.any(axis=(1, 2)))
+    for k in np.setdiff1d(np.arange(padded.shape[0]), occupied):
+        signed_mm[k] = -signed_mm[occupied[np.abs(occupied - k).argmin()]].max()
+    place = np.arange((padded.shape[0] - 1) * between + 1) / between
+    below = np.minimum(place.astype(np.intp), padded.shape[0] - 2)
+    share = (place - below)[:, None, None]
+    spacing_mm[0] /= between
+    return (1.0 - share) * signed_mm[below] + share * signed_mm[below + 1] > 0.0, spacing_mm, between
 
 
 def _saddles_mm(labels: NDArray[np.int32], distance_mm: NDArray[np.float64]) -> dict[tuple[int, int], float]:
