@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from lesiontrack.domain.geometry import Grid, Segmentation, Volume
 from lesiontrack.domain.history import History, Registration
 from lesiontrack.domain.lesion import Lesion, TreatedZone
 from lesiontrack.domain.outcome import Judgement
+from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Scan, Subject, Visit
 from lesiontrack.domain.view import View
 from lesiontrack.errors import LesiontrackError, SegmentationError
@@ -26,7 +26,7 @@ from lesiontrack.link import chain
 from lesiontrack.measure import Measured, lesion_view, measure, place_view, slice_view
 from lesiontrack.settings import Settings
 
-__all__ = ["Observed", "Problem", "Read", "judge", "observe"]
+__all__ = ["Observed", "Read", "judge", "observe"]
 
 Read = Callable[[Scan], tuple[Volume, Segmentation | None]]
 
@@ -34,33 +34,6 @@ Read = Callable[[Scan], tuple[Volume, Segmentation | None]]
 _SLICES_PER_SCAN = 6
 # A lesion seen this near to an earlier one's projected place shows that place already.
 _SHOWN_WITHIN_MM = 8.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something that went wrong in one subject, as a row of ``cohort/failures``."""
-
-    subject_id: str
-    stage: str
-    error: str
-    message: str
-    severity: str = "ERROR"
-    timepoint: int | None = None
-    file: str | None = None
-
-    @classmethod
-    def from_error(
-        cls, error: LesiontrackError, *, subject_id: str, stage: str, timepoint: int | None = None
-    ) -> Problem:
-        """Describe an error at a stage."""
-        return cls(
-            subject_id=subject_id,
-            stage=stage,
-            error=type(error).__name__,
-            message=str(error),
-            timepoint=timepoint,
-            file=error.file,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,18 +114,25 @@ class _Road:
     def _register(self, visit: Visit, volume: Volume, segmentation: Segmentation, measured: Measured) -> None:
         now = prepare(volume, segmentation, measured.lesions, timepoint=visit.timepoint, settings=self.settings.align)
         found = [align(earlier, now, self.settings.align) for earlier in _partners(self.prepared, now)]
-        self.views.extend(self._views(volume, measured, found))
+        self.views.extend(self._views(visit.timepoint, volume, segmentation.zones, measured, found))
         self.registrations.extend(found)
         self.prepared.append(now)
 
-    def _views(self, volume: Volume, measured: Measured, found: list[Registration]) -> Iterator[View]:
+    def _views(
+        self,
+        timepoint: int,
+        volume: Volume,
+        zones: NDArray[np.uint16] | None,
+        measured: Measured,
+        found: list[Registration],
+    ) -> Iterator[View]:
         labels = measured.label_map
         for lesion in measured.lesions:
-            yield lesion_view(volume, labels, lesion)
+            yield lesion_view(volume, labels, lesion, zones=zones)
         for k in _slices_that_cover(labels, [x.lesion_id for x in measured.lesions]):
-            yield slice_view(volume, labels, k, timepoint=_timepoint(measured, found))
+            yield slice_view(volume, labels, k, timepoint=timepoint, zones=zones)
         for place in self._vanished_places(measured, found):
-            yield place_view(volume, labels, place, timepoint=found[0].timepoint_to)
+            yield place_view(volume, labels, place, timepoint=timepoint, zones=zones)
 
     def _vanished_places(self, measured: Measured, found: list[Registration]) -> list[tuple[float, float, float]]:
         """Projected places, LPS mm, of earlier lesions near which this scan shows none."""
@@ -170,17 +150,15 @@ class _Road:
     def _note(self, error: LesiontrackError, *, stage: str, timepoint: int) -> None:
         placed = error.at(subject_id=self.subject.subject_id, visit=str(timepoint))
         self.problems.append(
-            Problem.from_error(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint)
+            Problem.of(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint)
         )
-
-
-def _timepoint(measured: Measured, found: list[Registration]) -> int:
-    return measured.lesions[0].timepoint if measured.lesions else found[0].timepoint_to
 
 
 def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
     """Return the scans to align with: of the previous visit and of the first one, those that show the same region."""
-    earlier = [p for p in prepared if p.timepoint < now.timepoint and (p.distance_mm is None) == (now.distance_mm is None)]
+    earlier = [
+        p for p in prepared if p.timepoint < now.timepoint and (p.distance_mm is None) == (now.distance_mm is None)
+    ]
     if not earlier:
         return []
     wanted = {earlier[0].timepoint, earlier[-1].timepoint}
@@ -188,8 +166,10 @@ def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
 
 
 def _slices_that_cover(labels: NDArray[np.uint16], numbers: list[int]) -> list[int]:
-    """Choose slices, greedily, so that each lesion is cut by one of them; ascending k."""
-    occupied = np.zeros((labels.shape[0], max(numbers, default=0) + 1), dtype=bool)
+    """Choose slices, greedily, to cut each lesion with few; ascending k. Without lesions, the middle one."""
+    if not numbers:
+        return [labels.shape[0] // 2]
+    occupied = np.zeros((labels.shape[0], max(numbers) + 1), dtype=bool)
     for k in range(labels.shape[0]):
         present = np.unique(labels[k])
         occupied[k, present[present > 0]] = True
@@ -242,8 +222,3 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
 def judge(history: History, settings: Settings) -> Judgement:
     """Judge a history: roles, responses by each rule set, progression, eligibility, robustness."""
     return assess.judge(history, settings.assess)
-
-
-def describe(problem: Problem) -> dict[str, Any]:
-    """Return a problem as a row of ``cohort/failures``."""
-    return {name: getattr(problem, name) for name in problem.__slots__}

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from lesiontrack.io.study import read_scan
 
 from lesiontrack import __version__
+from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import LesiontrackError
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
-from lesiontrack.pipeline import Observed, Problem, describe, judge, observe
+from lesiontrack.io.study import read_scan
+from lesiontrack.pipeline import Observed, judge, observe
 from lesiontrack.settings import Settings
 from lesiontrack.tables import failures_frame, history_frames, judgement_frames
 
@@ -91,7 +92,7 @@ def process(job: Job) -> Outcome:
         stage = "assess"
         _store(job, observed)
     except LesiontrackError as error:
-        problem = Problem.from_error(error.at(subject_id=subject_id), subject_id=subject_id, stage=stage)
+        problem = Problem.of(error.at(subject_id=subject_id), subject_id=subject_id, stage=stage)
         return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
     except Exception as error:
         log.debug("subject %s", subject_id, exc_info=True)
@@ -115,8 +116,8 @@ def _store(job: Job, observed: Observed) -> None:
     judgement = judge(observed.history, job.settings)
     frames = {
         **history_frames(observed.history, phases=judgement.phases, regions=judgement.regions),
-        **judgement_frames(judgement),
-        "failures": failures_frame(describe(problem) for problem in (*job.problems, *observed.problems)),
+        **judgement_frames(judgement, job.subject.clinical),
+        "failures": failures_frame(problem.row() for problem in (*job.problems, *observed.problems)),
     }
     write_subject(
         job.out,
@@ -200,6 +201,6 @@ def failure_file(out: Path, subject_id: str) -> Path:
 def _remember_failure(job: Job, outcome: Outcome) -> None:
     path = failure_file(job.out, outcome.subject_id)
     if outcome.state == "failed":
-        write_json(path, [describe(problem) for problem in outcome.problems])
+        write_json(path, [problem.row() for problem in outcome.problems])
     else:
         path.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""What the commands around the main job do, one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lesiontrack.batch.study import require_result, study_settings
+from lesiontrack.errors import StudyError
+from lesiontrack.io.archive import index
+from lesiontrack.io.catalogue import Catalogue, Notice
+from lesiontrack.io.censoring_cases import read_censoring_cases
+from lesiontrack.io.clinical import read_clinical
+from lesiontrack.io.store import read_table, write_json, write_table
+from lesiontrack.io.study import locate
+from lesiontrack.settings import load_settings
+from lesiontrack.survival.analyse import Request, analyse
+from lesiontrack.survival.censor_cases import censoring_document
+from lesiontrack.tables import COHORT_TABLES, failures_frame, frame
+from lesiontrack.trace import Trace, trace
+
+__all__ = ["analyse_events", "assess_reads", "censor_cases", "index_archive", "trace_result"]
+
+
+def index_archive(archive: Path, out: Path | None, *, verify: bool, settings_file: Path | None) -> tuple[str, int]:
+    """Catalogue an archive; return what to print and the number of problems.
+
+    With ``out`` the catalogue (SQLite), the tables ``scans`` and ``failures`` and the list of files that were ignored
+    or refused are written there; a second call then opens only what is new.
+    """
+    settings = study_settings(archive, settings_file) if archive.is_dir() else load_settings()
+    folder = locate(archive, settings.archive.images)
+    if out is not None:
+        if folder.images.resolve() in (out.resolve(), *out.resolve().parents):
+            raise StudyError("the catalogue would lie inside the images", file=str(out), expected="a folder elsewhere")
+        out.mkdir(parents=True, exist_ok=True)
+    catalogue = index(
+        folder.images,
+        settings.archive,
+        labels=settings.labels,
+        clinical=read_clinical(folder.clinical).facts,
+        database=out / "catalogue.sqlite" if out is not None else None,
+        verify=verify,
+    )
+    if out is not None:
+        _write_catalogue(out, catalogue)
+    return _catalogue_text(catalogue), len(catalogue.failures)
+
+
+def _write_catalogue(out: Path, catalogue: Catalogue) -> None:
+    names = (
+        "series_uid",
+        "date",
+        "modality",
+        "phase_of_contrast",
+        "slice_thickness_mm",
+        "measured",
+        "usable",
+        "problem",
+    )
+    rows = [
+        {
+            "subject_id": subject.subject_id,
+            "timepoint": visit.timepoint,
+            "regions": list(scan.regions),
+            **{name: getattr(scan, name) for name in names},
+        }
+        for subject in catalogue.subjects
+        for visit in subject.visits
+        for scan in visit.scans
+    ]
+    write_table(out, "scans", frame("scans", rows))
+    write_table(out, "failures", failures_frame(problem.row() for problem in catalogue.failures))
+    notices = [("ignored", n) for n in catalogue.ignored] + [("refused", n) for n in catalogue.refused]
+    write_json(
+        out / "files.json",
+        [
+            {"state": state, "file": n.file, "reason": n.reason, "subject_id": n.subject_id, "series_uid": n.series_uid}
+            for state, n in notices
+        ],
+    )
+
+
+def _catalogue_text(catalogue: Catalogue) -> str:
+    lines = [f"{catalogue.files} files, {catalogue.fresh} opened, {len(catalogue.subjects)} subjects"]
+    for subject in catalogue.subjects:
+        lines.append(f"subject {subject.subject_id}: {len(subject.visits)} visits")
+        for visit in subject.visits:
+            state = "" if visit.usable else f"  UNUSABLE: {visit.problem}"
+            lines.append(f"  visit {visit.timepoint}  {visit.date.isoformat()}{state}")
+            for scan in visit.scans:
+                shape = "x".join(str(n) for n in scan.grid.shape[::-1]) if scan.grid is not None else "no grid"
+                marks = "measured" if scan.measured else "not measured"
+                problem = f"  {scan.problem}" if scan.problem else ""
+                text = f"    {scan.modality} {scan.phase_of_contrast or '-'} {shape} {marks} {scan.series_uid}{problem}"
+                lines.append(text)
+    lines += _notice_lines("ignored", catalogue.ignored) + _notice_lines("refused", catalogue.refused)
+    lines += [f"label map without [labels]: {name}" for name in catalogue.needs_labels]
+    lines += [f"content changed behind an unchanged size and time: {name}" for name in catalogue.changed]
+    lines += [f"problem: {problem.message}" for problem in catalogue.failures]
+    return "\n".join(lines)
+
+
+def _notice_lines(state: str, notices: Sequence[Notice]) -> list[str]:
+    return [f"{state}: {notice.file or notice.series_uid}: {notice.reason}" for notice in notices]
+
+
+def censor_cases(cases: Path, out: Path, *, settings_file: Path | None) -> int:
+    """Judge a file of censoring cases into ``OUT/censoring.json``; return the number of cases with an error."""
+    if settings_file is not None:
+        load_settings(settings_file)
+    document = censoring_document(read_censoring_cases(cases))
+    write_json(out / "censoring.json", document)
+    return sum("error" in case for part in document.values() for case in part)
+
+
+def analyse_events(
+    events: Path,
+    out: Path,
+    *,
+    by: str | None,
+    times: Sequence[float] | None,
+    tau: float | None,
+    strata: str | None,
+    adjust: Sequence[str],
+    adverse_events: Path | None,
+    settings_file: Path | None,
+) -> None:
+    """Write statistics and figures of anyone's events table."""
+    settings = load_settings(*([settings_file] if settings_file is not None else []))
+    request = Request(by=by, times=times, tau=tau, strata=strata, adjust=adjust, adverse_events=adverse_events)
+    analyse(events, out, request, settings.survival)
+
+
+def trace_result(
+    out: Path, *, subject_id: str | None, endpoint: str | None, lesion: str | None, sop_instance: str | None
+) -> Trace:
+    """Walk from a date to its evidence, or from a lesion or image to all that rests on it."""
+    require_result(out)
+    tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES}
+    return trace(tables, subject_id=subject_id, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)

@@ -1,0 +1,267 @@
+"""The main job: a study folder in, a result folder out; and the cohort from the subjects' tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lesiontrack import __version__
+from lesiontrack.batch.pool import Job, Outcome, failure_file, process_all, subject_key
+from lesiontrack.batch.progress import Watch
+from lesiontrack.domain.problem import Problem
+from lesiontrack.domain.study import Subject
+from lesiontrack.errors import StudyError
+from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
+from lesiontrack.io.clinical import Clinical, read_clinical
+from lesiontrack.io.store import gather, read_json, read_table, write_json, write_table, write_text
+from lesiontrack.io.study import Study, locate, open_study
+from lesiontrack.report import write_report
+from lesiontrack.settings import Settings, as_toml, load_settings
+from lesiontrack.survival.analyse import Request, analyse
+from lesiontrack.survival.events import FOLLOW_UP_COLUMNS, derive
+from lesiontrack.tables import COHORT_TABLES, failures_frame, validate
+
+__all__ = ["derive_endpoints", "require_result", "run_study"]
+
+log = logging.getLogger(__name__)
+
+# Libraries whose version can change a number or a picture.
+_LIBRARIES = ("numpy", "scipy", "pandas", "SimpleITK", "pydicom", "highdicom", "scikit-image", "matplotlib")
+
+
+def run_study(
+    study_folder: Path,
+    out: Path,
+    *,
+    workers: int,
+    subjects: Sequence[str] = (),
+    settings_file: Path | None = None,
+    force: bool = False,
+) -> int:
+    """Run the main job and return the number of rows in ``cohort/failures``.
+
+    Parameters
+    ----------
+    subjects
+        Only these; the others' earlier results stay in the cohort.
+    force
+        Do again what is already done with the same inputs.
+
+    Raises
+    ------
+    StudyError, SettingsError, ClinicalError
+        If the study as a whole cannot be used.
+    """
+    settings = study_settings(study_folder, settings_file)
+    _prepare_out(out, locate(study_folder, settings.archive.images).images)
+    with Watch(out) as watch:
+        study = open_study(
+            study_folder,
+            settings.archive,
+            settings.labels,
+            database=out / "catalogue.sqlite",
+            progress=watch.files,
+        )
+        jobs = _jobs(study, settings, out, subjects)
+        watch.start(len(jobs))
+        outcomes = process_all(jobs, workers=workers, done=watch.subject, force=force)
+        _copy_clinical(study.folder.clinical, out / "clinical")
+        write_text(out / "settings.toml", as_toml(settings))
+        failures = _finish(study, settings, out, jobs, outcomes, force=force)
+        watch.finish(failures)
+    return failures
+
+
+def study_settings(study_folder: Path, settings_file: Path | None) -> Settings:
+    """Return the settings in force: the study's own, overridden by a file named on the command line."""
+    own = study_folder / "study.toml"
+    return load_settings(*[file for file in (own if own.is_file() else None, settings_file) if file is not None])
+
+
+def _prepare_out(out: Path, images: Path) -> None:
+    if out.resolve() == images.resolve() or images.resolve() in out.resolve().parents:
+        raise StudyError("the result folder lies inside the images", file=str(out), expected="a folder elsewhere")
+    if out.is_file():
+        raise StudyError("the result folder is a file", file=str(out))
+    if out.is_dir() and any(out.iterdir()) and not (out / "status.json").is_file():
+        raise StudyError(
+            "the folder is not empty and holds no results of ours", file=str(out), expected="an empty or new folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _jobs(study: Study, settings: Settings, out: Path, wanted: Sequence[str]) -> list[Job]:
+    known = {subject.subject_id for subject in study.subjects}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise StudyError("no such subject in the archive", subject_id=unknown[0])
+    problems: dict[str | None, list[Problem]] = {}
+    for problem in study.problems:
+        problems.setdefault(problem.subject_id, []).append(problem)
+    return [
+        Job(
+            subject=subject,
+            settings=settings,
+            out=out,
+            key=subject_key(subject, settings),
+            problems=tuple(_placed(problem, subject) for problem in problems.get(subject.subject_id, ())),
+        )
+        for subject in study.subjects
+        if not wanted or subject.subject_id in wanted
+    ]
+
+
+def _placed(problem: Problem, subject: Subject) -> Problem:
+    """Give a problem that knows only its date the timepoint of that visit."""
+    if problem.timepoint is not None or problem.date is None:
+        return problem
+    for visit in subject.visits:
+        if any(scan.date == problem.date for scan in visit.scans):
+            return Problem(
+                **{
+                    **{name: getattr(problem, name) for name in problem.__slots__},
+                    "timepoint": visit.timepoint,
+                }
+            )
+    return problem
+
+
+def _copy_clinical(source: Path, target: Path) -> None:
+    """Keep the clinical tables with the results: events are derived from them again without the study."""
+    shutil.rmtree(target, ignore_errors=True)
+    for table in CLINICAL_TABLES:
+        for suffix in ("csv", "parquet"):
+            file = source / f"{table}.{suffix}"
+            if file.is_file():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target / file.name)
+
+
+def _finish(
+    study: Study, settings: Settings, out: Path, jobs: Sequence[Job], outcomes: Sequence[Outcome], *, force: bool
+) -> int:
+    key = _cohort_key(settings, jobs, outcomes, study.folder.clinical)
+    previous = read_json(out / "run.json") if (out / "run.json").is_file() else {}
+    unchanged = all(outcome.state == "kept" for outcome in outcomes) and previous.get("key") == key
+    if unchanged and not force and (out / "report" / "index.html").is_file():
+        return len(read_table(out / "cohort", "failures"))
+    ids = sorted(subject.subject_id for subject in study.subjects)
+    tables = gather(out, [name for name in COHORT_TABLES if name != "events"], ids)
+    mine = {job.subject.subject_id for job in jobs}
+    stray = [problem.row() for problem in study.problems if problem.subject_id not in {*ids, *mine}]
+    failed = [row for subject_id in ids for row in _failed(out, subject_id)]
+    tables["failures"] = failures_frame([*_rows(tables["failures"]), *failed, *stray])
+    failures = write_cohort(out, tables, study.clinical, settings)
+    write_json(out / "run.json", _run_record(study, key))
+    write_report(out)
+    return failures
+
+
+def _failed(out: Path, subject_id: str) -> list[dict[str, Any]]:
+    path = failure_file(out, subject_id)
+    return list(read_json(path)) if path.is_file() else []
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _cohort_key(settings: Settings, jobs: Iterable[Job], outcomes: Iterable[Outcome], clinical: Path) -> str:
+    digest = hashlib.sha256(f"{__version__}\n{settings.model_dump_json()}".encode())
+    for job in sorted(jobs, key=lambda job: job.subject.subject_id):
+        digest.update(f"{job.subject.subject_id}\0{job.key}\n".encode())
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.subject_id):
+        digest.update(f"{outcome.subject_id}\0{outcome.state == 'failed'}\n".encode())
+    for file in sorted(clinical.glob("*")) if clinical.is_dir() else ():
+        if file.is_file():
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _run_record(study: Study, key: str) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "key": key,
+        "inputs": {
+            "study": study.folder.root.resolve().name,
+            "subjects": len(study.subjects),
+            "files": study.catalogue.files,
+            "ignored": len(study.catalogue.ignored),
+            "refused": len(study.catalogue.refused),
+        },
+        "environment": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+    }
+
+
+def write_cohort(out: Path, tables: Mapping[str, pd.DataFrame], clinical: Clinical, settings: Settings) -> int:
+    """Derive events from the cohort's tables, write all of them, analyse; return the number of failures."""
+    derived = derive(tables, clinical.tables, settings.events)
+    written = dict(tables)
+    written["events"] = derived.events
+    written["subjects"] = _with_follow_up(tables["subjects"], derived.follow_up)
+    written["failures"] = failures_frame([*_rows(tables["failures"]), *derived.problems])
+    for name, data in written.items():
+        write_table(out / "cohort", name, data)
+    request = Request(by="arm", adverse_events=clinical.tables.get("adverse_events"))
+    shutil.rmtree(out / "endpoints", ignore_errors=True)
+    analyse(derived.events, out / "endpoints", request, settings.survival)
+    return len(written["failures"])
+
+
+def _with_follow_up(subjects: pd.DataFrame, follow_up: pd.DataFrame) -> pd.DataFrame:
+    found = follow_up.set_index("subject_id")
+    filled = subjects.copy()
+    for column in FOLLOW_UP_COLUMNS:
+        filled[column] = filled["subject_id"].map(found[column]).astype("string")
+    return validate("subjects", filled)
+
+
+def require_result(out: Path) -> None:
+    """Check that a folder holds the cohort's tables.
+
+    Raises
+    ------
+    StudyError
+        If it does not.
+    """
+    if not (out / "cohort" / "responses.parquet").is_file() and not (out / "cohort" / "responses.csv").is_file():
+        raise StudyError("no result folder", file=str(out), expected="the OUT of `lesiontrack run`")
+
+
+def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | None) -> int:
+    """Derive events anew from stored responses and clinical tables; no image is touched.
+
+    Returns
+    -------
+    int
+        Rows in ``cohort/failures``.
+    """
+    require_result(out)
+    stored = out / "settings.toml"
+    files = [file for file in (stored if stored.is_file() else None, settings_file) if file is not None]
+    settings = load_settings(*files)
+    if clinical is not None and not clinical.is_dir():
+        raise StudyError("no folder of clinical tables", file=str(clinical))
+    tables_of = read_clinical(clinical if clinical is not None else out / "clinical")
+    tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES if name != "events"}
+    kept = [row for row in _rows(tables["failures"]) if row["stage"] not in ("events", "clinical")]
+    tables["failures"] = failures_frame([*kept, *(problem.row() for problem in tables_of.problems)])
+    failures = write_cohort(out, tables, tables_of, settings)
+    write_text(stored, as_toml(settings))
+    write_report(out)
+    log.info("events derived: %s", json.dumps({"failures": failures}))
+    return failures
