@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesiontrack.errors import TableError
-from lesiontrack.trace import Trace, rests_on, trace
+from lesiontrack.trace import RestsOn, Trace, evidence_of, rests_on, trace
 
 Row = dict[str, Any]
 SUBJECT = "S1"
@@ -174,7 +174,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def test_progression_leads_to_lesions_images_and_readers(tables: dict[str, pd.DataFrame]) -> None:
-    found = trace(tables, SUBJECT, "PFS")
+    found = evidence_of(tables, SUBJECT, "PFS")
     assert found.event.rule == "section 11: documented progression"
     assert [(r.timepoint, r.overall) for r in found.responses] == [(2, "PD")]
     assert [r["rule"] for r in found.responses[0].reasons] == ["target.pd_sum"]
@@ -187,7 +187,7 @@ def test_progression_leads_to_lesions_images_and_readers(tables: dict[str, pd.Da
 
 
 def test_sentence_says_what_when_and_where(tables: dict[str, pd.DataFrame]) -> None:
-    found = trace(tables, SUBJECT, "PFS")
+    found = evidence_of(tables, SUBJECT, "PFS")
     assert found.sentence == (
         "Subject S1: PFS on 2024-04-29, day 112 from 2024-01-08: event, PD at HEPATIC by TARGET in L01, L02."
     )
@@ -197,23 +197,23 @@ def test_sentence_says_what_when_and_where(tables: dict[str, pd.DataFrame]) -> N
 
 
 def test_death_leads_to_the_clinical_table_and_to_no_image(tables: dict[str, pd.DataFrame]) -> None:
-    found = trace(tables, SUBJECT, "OS")
+    found = evidence_of(tables, SUBJECT, "OS")
     assert found.clinical == {"death_date": "2024-09-01"}
     assert (found.responses, found.lesions, found.sop_instance_uids, found.readers) == ((), (), (), ())
 
 
 def test_censored_time_leads_to_the_visit_that_ends_it(tables: dict[str, pd.DataFrame]) -> None:
-    found = trace(tables, SUBJECT, "EXTRAHEPATIC_PD")
+    found = evidence_of(tables, SUBJECT, "EXTRAHEPATIC_PD")
     assert [(r.timepoint, r.rules) for r in found.responses] == [(2, "recist11-local")]
     assert "censored, LAST_ADEQUATE" in found.sentence
 
 
 def test_endpoint_that_is_not_derived_says_why(tables: dict[str, pd.DataFrame]) -> None:
-    assert trace(tables, SUBJECT, "PFS_RANDOMISATION").sentence.endswith("is not derived (CONTRADICTION).")
+    assert evidence_of(tables, SUBJECT, "PFS_RANDOMISATION").sentence.endswith("is not derived (CONTRADICTION).")
 
 
 def test_dictionary_is_json_and_complete(tables: dict[str, pd.DataFrame]) -> None:
-    document = json.loads(json.dumps(trace(tables, SUBJECT, "PFS").to_dict()))
+    document = json.loads(json.dumps(evidence_of(tables, SUBJECT, "PFS").to_dict()))
     assert document["endpoint"] == "PFS"
     assert document["lesions"][0]["measurements"][2]["sop_instance_uid"] == uid("L01", 2)
     assert document["responses"][0]["reasons"][0]["rule"] == "target.pd_sum"
@@ -222,9 +222,9 @@ def test_dictionary_is_json_and_complete(tables: dict[str, pd.DataFrame]) -> Non
 
 def test_endpoint_by_lesion_needs_the_lesion(tables: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(TableError, match="row for each lesion") as error:
-        trace(tables, SUBJECT, "LTP")
+        evidence_of(tables, SUBJECT, "LTP")
     assert error.value.expected == "one of L04, L05"
-    assert trace(tables, SUBJECT, "LTP", track_id="L04").event.track_id == "L04"
+    assert evidence_of(tables, SUBJECT, "LTP", track_id="L04").event.track_id == "L04"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_unknown_names_are_refused_with_what_there_is(
     tables: dict[str, pd.DataFrame], subject_id: str, endpoint: str, text: str
 ) -> None:
     with pytest.raises(TableError, match=text):
-        trace(tables, subject_id, endpoint)
+        evidence_of(tables, subject_id, endpoint)
 
 
 def test_lesion_leads_back_to_every_response_and_endpoint(tables: dict[str, pd.DataFrame]) -> None:
@@ -288,8 +288,35 @@ def test_backward_asks_for_one_known_thing(tables: dict[str, pd.DataFrame], name
 
 def test_reads_without_images_know_their_lesions_by_the_responses(tables: dict[str, pd.DataFrame]) -> None:
     reads = {name: tables[name] for name in ("events", "responses")}
-    assert [lesion.track_id for lesion in trace(reads, SUBJECT, "PFS").lesions] == ["L01", "L02"]
+    assert [lesion.track_id for lesion in evidence_of(reads, SUBJECT, "PFS").lesions] == ["L01", "L02"]
     assert "PFS" in {event.endpoint for event in rests_on(reads, SUBJECT, lesion="L02").events}
+
+
+def test_one_question_goes_either_way(tables: dict[str, pd.DataFrame]) -> None:
+    assert trace(tables, subject_id=SUBJECT, endpoint="PFS") == evidence_of(tables, SUBJECT, "PFS")
+    assert trace(tables, SUBJECT, "LTP", lesion="L05") == evidence_of(tables, SUBJECT, "LTP", track_id="L05")
+    assert trace(tables, SUBJECT, lesion="L02") == rests_on(tables, SUBJECT, lesion="L02")
+    by_image = trace(tables, sop_instance=uid("L02", 1))
+    assert isinstance(by_image, RestsOn)
+    assert by_image.subject_id == SUBJECT
+    by_uid = trace(tables, lesion="2.25.9901")
+    assert isinstance(by_uid, RestsOn)
+    assert by_uid.tracks == ("L01",)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ({}, "no subject is named"),
+        ({"lesion": "L01"}, "no subject is named"),
+        ({"sop_instance": "1.2.3"}, "no lesion is measured"),
+        ({"subject_id": SUBJECT}, "either a lesion or a SOP"),
+        ({"subject_id": SUBJECT, "endpoint": "PFS", "sop_instance": "1.2"}, "not both"),
+    ],
+)
+def test_incomplete_question_is_refused(tables: dict[str, pd.DataFrame], question: dict[str, str], text: str) -> None:
+    with pytest.raises(TableError, match=text):
+        trace(tables, **question)
 
 
 def walked_both_ways(tables: dict[str, pd.DataFrame], found: Trace) -> bool:
@@ -300,7 +327,7 @@ def walked_both_ways(tables: dict[str, pd.DataFrame], found: Trace) -> bool:
 
 @pytest.mark.parametrize("endpoint", ["PFS", "EXTRAHEPATIC_PD"])
 def test_whatever_an_endpoint_rests_on_leads_back_to_it(tables: dict[str, pd.DataFrame], endpoint: str) -> None:
-    found = trace(tables, SUBJECT, endpoint)
+    found = evidence_of(tables, SUBJECT, endpoint)
     assert found.sop_instance_uids
     assert walked_both_ways(tables, found)
 
@@ -309,4 +336,4 @@ def test_whatever_an_endpoint_rests_on_leads_back_to_it(tables: dict[str, pd.Dat
 @given(seed=st.integers(0, 10_000))
 def test_order_of_rows_is_irrelevant(tables: dict[str, pd.DataFrame], seed: int) -> None:
     mixed = {name: table.sample(frac=1, random_state=seed) for name, table in tables.items()}
-    assert trace(mixed, SUBJECT, "PFS") == trace(tables, SUBJECT, "PFS")
+    assert evidence_of(mixed, SUBJECT, "PFS") == evidence_of(tables, SUBJECT, "PFS")

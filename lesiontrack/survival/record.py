@@ -206,7 +206,7 @@ def read_record(subject_id: str, sources: Sources, settings: EventSettings) -> S
         reader=reader,
         progression=progression(judged.get(settings.primary_rules, ()), cohort[0] if cohort else {}),
         treated=_treated(subject_id, sources.tracks.get(subject_id, [])),
-        failed=not rows and bool(sources.failures.get(subject_id)),
+        failed=not rows and any(_stopped(row) for row in sources.failures.get(subject_id, [])),
         visits_listed=bool(listed) or not rows,
         remarks=(*wrong, *(() if remark is None else (remark,))),
     )
@@ -242,6 +242,11 @@ def progression(visits: Sequence[Judged], cohort: Mapping[str, Any]) -> Progress
         extrahepatic=_first_at(cues, Compartment.EXTRAHEPATIC),
         cues=cues,
     )
+
+
+def _stopped(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row of ``failures`` is an error on the way from the images, not one of the clinical tables."""
+    return as_text(row.get("severity")) != "WARNING" and as_text(row.get("stage")) not in ("clinical", "events")
 
 
 def _as_summarised(cues: tuple[Cue, ...], cohort: Mapping[str, Any]) -> Progression:

@@ -10,17 +10,65 @@ from lesiontrack.errors import TableError
 from lesiontrack.trace.rows import as_event, as_measured, as_response, own_rows, parsed
 from lesiontrack.trace.values import RestsOn, Row, Trace, TracedEvent, TracedLesion, TracedResponse, status_text
 
-__all__ = ["rests_on", "trace"]
+__all__ = ["evidence_of", "rests_on", "trace"]
 
 
-def trace(tables: Mapping[str, pd.DataFrame], subject_id: str, endpoint: str, *, track_id: str | None = None) -> Trace:
-    """Return the evidence of an endpoint.
+def trace(
+    tables: Mapping[str, pd.DataFrame],
+    subject_id: str | None = None,
+    endpoint: str | None = None,
+    *,
+    lesion: str | None = None,
+    sop_instance: str | None = None,
+) -> Trace | RestsOn:
+    """Walk from an endpoint to its evidence or, without an endpoint, from a lesion or an image to what rests on it.
 
     Parameters
     ----------
     tables
         ``events``, and for the way to the pixel ``responses``, ``lesions``, ``tracks``, ``roles``, ``timepoints``,
         ``links``; an absent one is empty.
+    subject_id
+        May be left out with a tracking UID or a SOP Instance UID, which name one subject.
+    endpoint
+        With ``lesion``: that lesion's row of an endpoint that has one for each.
+
+    Raises
+    ------
+    TableError
+        If nothing or nobody of the name exists, or the question is not complete.
+    """
+    subject_id = subject_id or _subject_of(tables, lesion, sop_instance)
+    if endpoint is None:
+        return rests_on(tables, subject_id, lesion=lesion, sop_instance=sop_instance)
+    if sop_instance is not None:
+        raise TableError("name an endpoint or an image, not both", subject_id=subject_id)
+    return evidence_of(tables, subject_id, endpoint, track_id=lesion)
+
+
+def _subject_of(tables: Mapping[str, pd.DataFrame], lesion: str | None, sop_instance: str | None) -> str:
+    """Return the one subject that has a lesion of this tracking UID, or was imaged on this instance."""
+    for name, column, value in (("lesions", "sop_instance_uid", sop_instance), ("tracks", "tracking_uid", lesion)):
+        table = tables.get(name)
+        if value is None or table is None or column not in table.columns:
+            continue
+        found = sorted(set(table.loc[table[column].eq(value).fillna(False).astype(bool), "subject_id"].astype(str)))
+        if len(found) == 1:
+            return found[0]
+        if name == "lesions":
+            raise TableError("no lesion is measured on this image", found=value, expected="name the subject")
+    raise TableError("no subject is named", expected="a subject, a tracking UID or a SOP Instance UID")
+
+
+def evidence_of(
+    tables: Mapping[str, pd.DataFrame], subject_id: str, endpoint: str, *, track_id: str | None = None
+) -> Trace:
+    """Return the evidence of an endpoint.
+
+    Parameters
+    ----------
+    tables
+        As for :func:`trace`.
     track_id
         Which lesion, for an endpoint that has a row for each.
 
