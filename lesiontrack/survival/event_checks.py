@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pandas as pd
+
 from lesiontrack.domain.follow_up import EventReason
 from lesiontrack.survival.endpoints import Ended
 from lesiontrack.survival.record import SubjectRecord
 
-__all__ = ["STAGE", "problem", "problems_of"]
+__all__ = ["STAGE", "os_before_pfs", "problem", "problems_of"]
 
 STAGE = "events"
 
@@ -41,6 +43,33 @@ def problems_of(record: SubjectRecord, ended: Iterable[Ended]) -> list[dict[str,
     return list({entry["message"]: entry for entry in found}.values())
 
 
+def os_before_pfs(events: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a warning for each subject whose overall survival is censored before its progression-free survival.
+
+    Whoever was scanned or progressed was alive then, so the day last known alive is wrong (response rules, section 11:
+    last_alive >= last scan).
+
+    Parameters
+    ----------
+    events
+        Columns subject_id, endpoint, date (ISO 8601), status; ours, or anyone's of that form.
+    """
+    known = events.dropna(subset=["date", "status"])
+    censored = known[known["endpoint"].astype(str).str.startswith("OS") & (known["status"] == 0)]
+    survival = dict(zip(censored["subject_id"].astype(str), censored["date"].astype(str)))
+    progression = known[known["endpoint"] == "PFS"]
+    return [
+        problem(
+            subject_id,
+            "ClinicalError",
+            f"subject {subject_id}: OS censored before PFS (OS {survival[subject_id]}, PFS {date})",
+            severity="WARNING",
+        )
+        for subject_id, date in zip(progression["subject_id"].astype(str), progression["date"].astype(str))
+        if survival.get(subject_id, date) < date
+    ]
+
+
 def _contradictions(record: SubjectRecord, ended: tuple[Ended, ...]) -> Iterator[str]:
     facts = record.clinical
     where = f"subject {facts.subject_id}"
@@ -60,12 +89,16 @@ def _oddities(record: SubjectRecord, ended: tuple[Ended, ...]) -> Iterator[str]:
     last_scan = max((visit.date for visit in record.visits), default=None)
     pfs = next((entry.outcome.date for entry in ended if entry.endpoint == "PFS" and entry.outcome is not None), None)
     alive = facts.last_alive_date
-    if facts.death_date is None and alive is not None:
-        # A scan or a progression proves life: overall survival would end before progression-free survival.
-        if pfs is not None and alive < pfs:
-            yield f"{where}: OS censored before PFS (last alive {alive}, PFS {pfs})"
-        elif last_scan is not None and alive < last_scan:
-            yield f"{where}: last alive before the last scan (last alive {alive}, last scan {last_scan})"
+    # Where it is before PFS too, os_before_pfs says so.
+    before_pfs = alive is not None and pfs is not None and alive < pfs
+    if (
+        facts.death_date is None
+        and alive is not None
+        and last_scan is not None
+        and alive < last_scan
+        and not before_pfs
+    ):
+        yield f"{where}: last alive before the last scan (last alive {alive}, last scan {last_scan})"
     if facts.death_date is not None and last_scan is not None and last_scan > facts.death_date:
         yield f"{where}: scan after death (death {facts.death_date}, scan {last_scan})"
     if any(entry.endpoint == "OS_NAIVE" and _by_imaging(entry) for entry in ended):

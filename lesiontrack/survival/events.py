@@ -16,7 +16,7 @@ from lesiontrack.domain.follow_up import EventStatus
 from lesiontrack.domain.study import Compartment
 from lesiontrack.errors import LesiontrackError
 from lesiontrack.survival.endpoints import Ended, endpoints_of
-from lesiontrack.survival.event_checks import problem, problems_of
+from lesiontrack.survival.event_checks import os_before_pfs, problem, problems_of
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.facts import as_text
 from lesiontrack.survival.record import Sources, SubjectRecord, read_record
@@ -81,8 +81,10 @@ def derive(
         rows.extend(_row(record, entry) for entry in ended)
         follow_up.append(_follow_up(record, settings))
         problems.extend(problems_of(record, ended))
+    events = frame("events", rows)
+    problems.extend(os_before_pfs(events))
     return Derived(
-        events=frame("events", rows),
+        events=events,
         follow_up=pd.DataFrame(follow_up, columns=["subject_id", *FOLLOW_UP_COLUMNS], dtype="string"),
         problems=tuple(problems),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesiontrack.survival.endpoints import ENDPOINTS
+from lesiontrack.survival.event_checks import os_before_pfs
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.events import Derived, derive
 from lesiontrack.tables import validate
@@ -467,6 +469,18 @@ def test_overall_survival_censored_before_progression_is_flagged() -> None:
     assert "OS censored before PFS" in derived.problems[0]["message"]
     assert brief(derived, "PFS") == (112, 0, "LAST_ADEQUATE")
     assert brief(derived, "OS") == (300, 0, "LAST_ALIVE")
+
+
+def test_foreign_table_of_times_is_checked_too(shared_data: Path) -> None:
+    adtte = pd.read_csv(shared_data / "recist" / "adam_adtte_onco.csv", dtype=str)
+    names = {"USUBJID": "subject_id", "PARAMCD": "endpoint", "ADT": "date"}
+    events = adtte.rename(columns=names).assign(status=1 - adtte["CNSR"].astype(int))
+    assert [problem["subject_id"] for problem in os_before_pfs(events)] == ["01-701-1115"]
+
+
+def test_scan_after_the_day_last_alive_is_flagged_without_responses_at_stake() -> None:
+    derived = Study(visit(1, 56, "SD"), visit(2, 112, "NE"), last_alive_date=day(100)).derive()
+    assert ["last alive before the last scan" in problem["message"] for problem in derived.problems] == [True]
 
 
 def test_progression_of_normal_nodes_alone_has_no_site_and_is_flagged() -> None:
