@@ -9,15 +9,26 @@ import numpy as np
 
 from lesiontrack.survival.curves import DelayedEntry, KaplanMeier, adequate_from, kaplan_meier, reverse_follow_up
 from lesiontrack.survival.incidence import CumulativeIncidence, aalen_johansen
+from lesiontrack.survival.interval_censored import npmle
 from lesiontrack.survival.intervals import Interval, beta_product, normal_interval
 from lesiontrack.survival.rmst import restricted_mean
-from lesiontrack.survival.sample import Sample, at_risk_at
+from lesiontrack.survival.sample import FloatArray, Sample, at_risk_at
 from lesiontrack.survival.settings import SurvivalSettings
 
-__all__ = ["Json", "curve_rate", "group_block", "incidence_rate", "landmark_interval", "number"]
+__all__ = [
+    "Json",
+    "curve_rate",
+    "group_block",
+    "incidence_rate",
+    "interval_block",
+    "landmark_interval",
+    "number",
+]
 
 Json = dict[str, Any]
 
+_MOST_INTERVALS = 5000
+"""Rows up to which the estimate from intervals is computed: it needs rows times intervals of memory."""
 _NO_SUBJECT = "not estimable: the group has no subject"
 _PAST_END = "not estimable: beyond the last follow-up of the group at {:g}"
 _EMPTIED = "not estimable: the risk set died out at {:g} while others entered later; see delayed_entry"
@@ -59,6 +70,30 @@ def group_block(sample: Sample, settings: SurvivalSettings, *, competing: bool) 
     if late is not None:
         block["delayed_entry"] = _delayed_block(sample, late, settings, competing=competing)
     return block
+
+
+def interval_block(left: FloatArray, right: FloatArray, settings: SurvivalSettings) -> Json:
+    """Return the estimate that takes progressions as lying between two visits (a sensitivity analysis).
+
+    Parameters
+    ----------
+    left, right
+        (n,) intervals (left, right] of one group, infinite ``right`` for censored rows.
+    settings
+        Landmark times.
+    """
+    if not 0 < left.size <= _MOST_INTERVALS:
+        reason = _NO_SUBJECT if left.size == 0 else f"not computed for more than {_MOST_INTERVALS} rows"
+        return {"rates": [], "median_interval": [None, None], "note": reason}
+    curve, last = npmle(left, right), float(left[np.isinf(right)].max(initial=0.0))
+    reach = max(last, float(right[np.isfinite(right)].max(initial=0.0)))
+    rates = []
+    for time in settings.times:
+        lowest, highest = curve.at(time)
+        known = time <= reach or highest == 0
+        rate: Json = {"time": time, "lowest": lowest if known else None, "highest": highest if known else None}
+        rates.append(rate if known else rate | {"note": _PAST_END.format(reach)})
+    return {"rates": rates, "median_interval": list(curve.median() or (None, None)), "method": "NPMLE, (left, right]"}
 
 
 def _survival_block(sample: Sample, settings: SurvivalSettings, late: DelayedEntry | None) -> Json:

@@ -60,6 +60,8 @@ class EndpointData:
         n rows: the columns of the plan, missing values included.
     dropped
         How many rows were left out, by reason.
+    interval
+        (n,) left and right ends of the intervals (left, right] that hold the events; None where the table has none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class EndpointData:
     group: IntArray
     covariates: pd.DataFrame
     dropped: dict[str, int]
+    interval: tuple[FloatArray, FloatArray] | None = None
 
     @property
     def competing(self) -> bool:
@@ -187,6 +190,7 @@ def _endpoint(name: str, rows: pd.DataFrame, plan: Plan, labels: tuple[str, ...]
         group=_codes(used[plan.by], labels) if plan.by is not None else np.zeros(len(used), dtype=np.int64),
         covariates=used[list(dict.fromkeys(plan.columns))].reset_index(drop=True),
         dropped=dict(Counter(reason for reason in why if reason is not None)),
+        interval=_interval(used.reset_index(drop=True), time[keep], status[keep], name),
     )
 
 
@@ -197,6 +201,23 @@ def _entry(rows: pd.DataFrame, name: str) -> FloatArray | None:
     entry = _numbers(rows, "entry_days", name)
     _refuse(rows, np.isinf(entry), name, "entry_days", "a finite number")
     return entry
+
+
+def _interval(
+    rows: pd.DataFrame, time: FloatArray, status: FloatArray, name: str
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return (left, right] of each row: as given, exact without an interval, open to the right when censored."""
+    if not {"left_days", "right_days"} <= set(rows.columns):
+        return None
+    left, right = _numbers(rows, "left_days", name), _numbers(rows, "right_days", name)
+    given = (status == 1) & ~np.isnan(left) & ~np.isnan(right)
+    if not given.any():
+        return None
+    _refuse(rows, given & ((left < 0) | (right < left)), name, "left_days", "0 or more, and at most right_days")
+    last = np.where(given, right, time)
+    # An exactly known time (a death) is the shortest interval that ends there.
+    first = np.where(given & (left < right), left, np.nextafter(last, -np.inf))
+    return np.where(status == 1, first, time), np.where(status == 1, last, np.inf)
 
 
 def _why_dropped(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesiontrack.errors import SettingsError
 from lesiontrack.survival.comparisons import Comparison, compare_groups
-from lesiontrack.survival.estimates import Json, group_block
+from lesiontrack.survival.estimates import Json, group_block, interval_block
 from lesiontrack.survival.intake import EndpointData, Plan, endpoints
 from lesiontrack.survival.settings import SurvivalSettings
 
@@ -82,6 +82,10 @@ def summarise_endpoint(data: EndpointData, plan: Plan, settings: SurvivalSetting
         label: group_block(data.members(place), settings, competing=data.competing)
         for place, label in enumerate(data.labels)
     }
+    if data.interval is not None and not (data.competing or data.sample.delayed):
+        for place, label in enumerate(data.labels):
+            left, right = (ends[data.group == place] for ends in data.interval)
+            groups[label]["interval_censored"] = interval_block(left, right, settings)
     block: Json = {
         "dropped": {"n": sum(data.dropped.values()), "why": data.dropped},
         "groups": groups,

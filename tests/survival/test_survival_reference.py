@@ -22,6 +22,7 @@ from lesiontrack.survival.cox import Ties, cox_regression
 from lesiontrack.survival.curves import kaplan_meier, reverse_follow_up
 from lesiontrack.survival.fine_gray import fine_gray_regression
 from lesiontrack.survival.gray import gray_test
+from lesiontrack.survival.interval_censored import npmle
 from lesiontrack.survival.intervals import IntervalKind
 from lesiontrack.survival.sample import IntArray, Sample
 from lesiontrack.survival.summary import summarise
@@ -363,6 +364,7 @@ def colon(tally: Tally, d: pd.DataFrame, e: dict[str, Any]) -> None:
     for name, model in e["subgroup_node4"]["models"].items():
         part = two[two["node4"] == int(name.partition("=")[2])]
         check_cox(tally, part, ("os_time", "os_status"), model)
+    interaction(tally, d, e)
     check_restricted_mean(tally, two, names, e["rmst"])
     check_landmark(tally, two, names, e["landmark_5y"])
     check_incidence(tally, d, ("pfs_time", "cr_event", "rx"), e["cif_3arm"], None)
@@ -394,17 +396,47 @@ def crr_example(tally: Tally, d: pd.DataFrame, e: dict[str, Any]) -> None:
     check_competing_regression(tally, d, ("time", "event", None), e["competing_regression"])
 
 
+def lung_interval(tally: Tally, d: pd.DataFrame, e: dict[str, Any]) -> None:
+    want = e["npmle"]
+    curve = npmle(d["left"].to_numpy(float), d["right"].fillna(np.inf).to_numpy(float))
+    tally.same("NPMLE intervals", curve.left, want["left"])
+    tally.same("NPMLE intervals", [r if np.isfinite(r) else None for r in curve.right], want["right"])
+    tally.same("NPMLE masses", curve.mass, want["p"])
+    tally.same("NPMLE log-likelihood", curve.log_likelihood, want["loglik"])
+    for time, lowest, highest in zip(want["times"], want["surv_lower"], want["surv_upper"], strict=True):
+        tally.same("NPMLE survival", curve.at(time), (lowest, highest))
+    table = d.assign(time_days=d["right"].fillna(d["left"]), left_days=d["left"], right_days=d["right"])
+    (rates,) = [
+        g["interval_censored"]["rates"]
+        for g in summarise(table, times=want["times"])["endpoints"]["EVENT"]["groups"].values()
+    ]
+    tally.same("NPMLE in the summary", [r["lowest"] for r in rates], want["surv_lower"])
+    tally.same("NPMLE in the summary", [r["highest"] for r in rates], want["surv_upper"])
+
+
+def interaction(tally: Tally, d: pd.DataFrame, e: dict[str, Any]) -> None:
+    two = d[d["rx"].isin(["Obs", "Lev_5FU"])]
+    arm, node = (two["rx"] == "Lev_5FU").to_numpy(float), two["node4"].to_numpy(float)
+    rows, want = sample(two["os_time"], two["os_status"]), e["subgroup_node4"]["interaction_lrt"]
+    main, full = (cox_regression(rows, np.column_stack(x)) for x in ((arm, node), (arm, node, arm * node)))
+    assert main is not None and full is not None
+    tally.same("interaction", 2 * (full.log_likelihood[1] - main.log_likelihood[1]), want["chi2"])
+    found = float(full.coefficients[2]), float(full.se[2])
+    tally.same("interaction", found, (want["coef_interaction"], want["se_interaction"]))
+
+
 Check = Callable[[Tally, pd.DataFrame, dict[str, Any]], None]
 LEAST: dict[Check, int] = {
-    aml: 170,
-    halfstep: 150,
-    lung: 900,
-    veteran: 700,
-    colon: 700,
-    mgus2: 2000,
-    melanoma: 900,
-    cmprsk_example: 80,
+    aml: 190,
+    halfstep: 170,
+    lung: 1200,
+    veteran: 900,
+    colon: 9000,
+    mgus2: 2500,
+    melanoma: 1150,
+    cmprsk_example: 86,
     crr_example: 40,
+    lung_interval: 120,
 }
 
 

@@ -275,6 +275,22 @@ def test_rows_with_missing_covariates_leave_only_the_adjusted_model() -> None:
     assert block["comparisons"]["cox_adjusted"]["n"] == 20 and block["comparisons"]["cox"]["n"] == 24
 
 
+def test_intervals_give_a_sensitivity_estimate_and_exact_times_the_kaplan_meier_one() -> None:
+    exact = one(table(left_days=None, right_days=None))
+    assert "interval_censored" not in exact["groups"]["LOCAL"]
+    frame = table(left_days=lambda f: f["time_days"], right_days=lambda f: f["time_days"])
+    group = one(frame)["groups"]["LOCAL"]
+    for rate, other in zip(group["interval_censored"]["rates"], group["rates"], strict=True):
+        assert rate["lowest"] == pytest.approx(other["estimate"], rel=1e-7)
+        assert rate["highest"] == pytest.approx(other["estimate"], rel=1e-7)
+    wide = one(frame.assign(left_days=frame["time_days"] - 5), times=range(1, 100))["groups"]["LOCAL"][
+        "interval_censored"
+    ]
+    assert any(rate["lowest"] < rate["highest"] for rate in wide["rates"] if rate["lowest"] is not None)
+    with pytest.raises(TableError, match="left_days"):
+        one(frame.assign(left_days=frame["time_days"] + 1))
+
+
 def test_settings_are_bounded_and_used() -> None:
     narrow = one(table(), settings=SurvivalSettings(confidence_level=0.6))["groups"]["LOCAL"]["rates"][0]["ci"]
     wide = one(table())["groups"]["LOCAL"]["rates"][0]["ci"]
