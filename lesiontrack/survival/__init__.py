@@ -1,0 +1,1 @@
+"""Endpoints and survival: from tables to event times, estimates, comparisons and figures."""
