@@ -319,6 +319,12 @@ def test_incomplete_question_is_refused(tables: dict[str, pd.DataFrame], questio
         trace(tables, **question)
 
 
+def test_growth_that_only_one_reading_counts_is_found_from_the_lesion(tables: dict[str, pd.DataFrame]) -> None:
+    grown = tables["responses"].assign(treatment_phase_growth=json.dumps([{"kind": "TARGET", "lesions": ["L03"]}]))
+    found = rests_on(tables | {"responses": grown}, SUBJECT, lesion="L03")
+    assert "PFS" in {event.endpoint for event in found.events}
+
+
 def walked_both_ways(tables: dict[str, pd.DataFrame], found: Trace) -> bool:
     lesions = [rests_on(tables, SUBJECT, lesion=lesion.track_id) for lesion in found.lesions]
     images = [rests_on(tables, SUBJECT, sop_instance=image) for image in found.sop_instance_uids]

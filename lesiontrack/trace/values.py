@@ -133,8 +133,8 @@ class Trace:
         for response in self.responses:
             lines += _response_lines(response)
         for lesion in self.lesions:
-            parts = [lesion.site, lesion.role, lesion.tracking_uid]
-            lines.append(f"  lesion {lesion.track_id} ({', '.join(part for part in parts if part)})")
+            parts = [f"lesion {lesion.track_id}", lesion.site, lesion.role, lesion.tracking_uid]
+            lines.append(f"  {', '.join(part for part in parts if part)}")
             lines += [f"    {_measured_line(measured)}" for measured in lesion.measurements]
         if self.readers:
             lines.append(f"  readers: {', '.join(self.readers)}")

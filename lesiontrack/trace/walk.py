@@ -286,7 +286,11 @@ class _Subject:
 
     def _named(self, row: Row) -> set[str]:
         """Return the lesions that a response's reasons, triggers and treated sites name."""
-        entries = [*parsed(row.get("reasons"), []), *parsed(row.get("triggers"), [])]
+        entries = [
+            entry
+            for column in ("reasons", "triggers", "treatment_phase_growth")
+            for entry in parsed(row.get(column), [])
+        ]
         return {str(name) for entry in entries for name in entry.get("lesions", ())} | set(
             parsed(row.get("site_status"), {})
         )
