@@ -16,6 +16,8 @@ _CONVERGED = 1e-10
 """Largest step, in standard deviations of a covariate, that ends the climb."""
 _EPSILON = 1e-12
 """Relative change of the log-likelihood that is rounding."""
+_SPENT = 1e-10
+"""Information below this share of what there was at 0 is none."""
 _RUNNING = 1e-4
 """A step this large while the log-likelihood stands still belongs to a coefficient without finite maximum."""
 
@@ -69,22 +71,37 @@ def maximise(evaluate: Callable[[FloatArray], Evaluation], p: int) -> Maximum:
         Number of coefficients.
     """
     point, step = np.zeros(p), np.full(p, np.inf)
-    start = here = evaluate(point)
-    for _ in range(_STEPS):
-        try:
-            step = np.linalg.solve(here.information, here.score)
-        except np.linalg.LinAlgError:
-            break
-        there = evaluate(point + step)
-        slack = abs(here.value) * _EPSILON
-        while not there.value >= here.value - slack and np.abs(step).max() > _CONVERGED:
-            step = step / 2
+    # A step too far may underflow to a likelihood of 0: it is halved, not reported.
+    with np.errstate(all="ignore"):
+        start = here = evaluate(point)
+        for _ in range(_STEPS):
+            try:
+                step = np.linalg.solve(here.information, here.score)
+            except np.linalg.LinAlgError:
+                break
             there = evaluate(point + step)
-        gain = there.value - here.value
-        point, here = point + step, there
-        if np.abs(step).max() < _CONVERGED or (gain <= slack and np.abs(step).max() > _RUNNING):
-            break
-    return Maximum(coefficients=point, start=start, end=here, settled=np.abs(step) <= _RUNNING)
+            slack = abs(here.value) * _EPSILON
+            while not there.value >= here.value - slack and np.abs(step).max() > _CONVERGED:
+                step = step / 2
+                there = evaluate(point + step)
+            gain = there.value - here.value
+            point, here = point + step, there
+            if np.abs(step).max() < _CONVERGED or (gain <= slack and np.abs(step).max() > _RUNNING):
+                break
+    return Maximum(coefficients=point, start=start, end=here, settled=_settled(start, here, step))
+
+
+def _settled(start: Evaluation, end: Evaluation, step: FloatArray) -> BoolArray:
+    """Return which coefficients stand still at a point that still holds information about them ((p,))."""
+    left = np.diag(end.information)
+    settled = (np.abs(step) <= _RUNNING) & (left > _SPENT * np.diag(start.information))
+    kept = np.ix_(settled, settled)
+    scale = np.sqrt(np.where(settled, left, 1.0))
+    # Together they must be told apart as well: a singular matrix has no inverse to report.
+    together = (end.information / np.outer(scale, scale))[kept]
+    if settled.any() and not float(np.linalg.eigvalsh(together)[0]) > _SPENT:
+        return np.zeros_like(settled)
+    return np.asarray(settled)
 
 
 def independent_columns(x: FloatArray) -> list[int]:

@@ -125,6 +125,24 @@ def test_a_covariate_that_separates_is_not_estimable_and_the_others_are() -> Non
     assert np.isnan(alone.coefficients[0])
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(0, 3), st.integers(-3, 3)), min_size=1, max_size=12
+    )
+)
+def test_tiny_and_separated_tables_give_numbers_or_gaps_but_never_an_accident(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    follow_up = sample([(t, s, 0) for t, s, _, _ in rows])
+    x = np.array([[a, b, a * b] for _, _, a, b in rows], dtype=np.float64)
+    for fit in (cox_regression(follow_up.cause_specific(1), x), fine_gray_regression(follow_up, x)):
+        if fit is None:
+            continue
+        known = np.isfinite(fit.coefficients)
+        assert np.isfinite(fit.se[known]).all()
+        assert np.isnan(fit.se[~known]).all()
+
+
 def test_constant_and_aliased_columns_are_left_out() -> None:
     v = np.array([2.0, 5, 1, 0, 4, 3])
     x = np.column_stack((np.ones(6), v, 3 - 2 * v, (v - 2) ** 2))

@@ -291,6 +291,25 @@ def test_intervals_give_a_sensitivity_estimate_and_exact_times_the_kaplan_meier_
         one(frame.assign(left_days=frame["time_days"] + 1))
 
 
+def test_nullable_columns_and_rows_that_could_not_be_derived() -> None:
+    frame = pd.DataFrame(
+        {
+            "subject_id": pd.array(list("abcdef"), dtype="string"),
+            "endpoint": pd.array(["PFS"] * 6, dtype="string"),
+            "arm": pd.array(["LOCAL", "CHEMO", "LOCAL", "CHEMO", "LOCAL", pd.NA], dtype="string"),
+            "time_days": pd.array([5, 8, 9, None, 20, 30], dtype="Int64"),
+            "status": pd.array([1, 0, 1, None, 0, 1], dtype="Int64"),
+            "entry_days": pd.array([None] * 6, dtype="Int64"),
+            "track_id": pd.array([None] * 6, dtype="string"),
+            "age": pd.array([1, 2, 3, 4, 5, None], dtype="Int64"),
+        }
+    )
+    block = one(frame, times=[6], tau=8, adjust=["age"])
+    assert block["dropped"] == {"n": 2, "why": {"missing time": 1, "missing arm": 1}}
+    assert [g["n"] for g in block["groups"].values()] == [1, 3]
+    assert block["comparisons"]["cox_adjusted"]["terms"]["armLOCAL"]["log_hr"] is None
+
+
 def test_settings_are_bounded_and_used() -> None:
     narrow = one(table(), settings=SurvivalSettings(confidence_level=0.6))["groups"]["LOCAL"]["rates"][0]["ci"]
     wide = one(table())["groups"]["LOCAL"]["rates"][0]["ci"]
