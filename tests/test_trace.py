@@ -296,6 +296,9 @@ def test_one_question_goes_either_way(tables: dict[str, pd.DataFrame]) -> None:
     assert trace(tables, subject_id=SUBJECT, endpoint="PFS") == evidence_of(tables, SUBJECT, "PFS")
     assert trace(tables, SUBJECT, "LTP", lesion="L05") == evidence_of(tables, SUBJECT, "LTP", track_id="L05")
     assert trace(tables, SUBJECT, lesion="L02") == rests_on(tables, SUBJECT, lesion="L02")
+    both = trace(tables, SUBJECT, "LTP")
+    assert [row["track_id"] for row in both.to_dict()["by_lesion"]] == ["L04", "L05"]
+    assert "lesion L04" in str(both)
     by_image = trace(tables, sop_instance=uid("L02", 1))
     assert isinstance(by_image, RestsOn)
     assert by_image.subject_id == SUBJECT

@@ -5,7 +5,7 @@ readers behind it; :func:`rests_on` from a lesion or an image to every response 
 :func:`trace` does either, as asked.
 """
 
-from lesiontrack.trace.values import Measured, RestsOn, Trace, TracedEvent, TracedLesion, TracedResponse
+from lesiontrack.trace.values import Measured, RestsOn, Trace, TracedEvent, TracedLesion, TracedResponse, Traces
 from lesiontrack.trace.walk import evidence_of, rests_on, trace
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TracedEvent",
     "TracedLesion",
     "TracedResponse",
+    "Traces",
     "evidence_of",
     "rests_on",
     "trace",

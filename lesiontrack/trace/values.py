@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Measured", "RestsOn", "Row", "Trace", "TracedEvent", "TracedLesion", "TracedResponse", "status_text"]
+__all__ = [
+    "Measured",
+    "RestsOn",
+    "Row",
+    "Trace",
+    "TracedEvent",
+    "TracedLesion",
+    "TracedResponse",
+    "Traces",
+    "status_text",
+]
 
 Row = dict[str, Any]
 
@@ -140,6 +150,28 @@ class Trace:
             lines.append(f"  readers: {', '.join(self.readers)}")
         lines += [f"  note: {flag}" for flag in self.flags]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """The evidence of an endpoint that has a row for each lesion, of all of them."""
+
+    subject_id: str
+    endpoint: str
+    traces: tuple[Trace, ...]
+
+    def to_dict(self) -> Row:
+        """Return plain JSON values."""
+        return {
+            "subject_id": self.subject_id,
+            "endpoint": self.endpoint,
+            "by_lesion": [found.to_dict() for found in self.traces],
+            "sop_instance_uids": list(dict.fromkeys(uid for found in self.traces for uid in found.sop_instance_uids)),
+        }
+
+    def __str__(self) -> str:
+        """Return it as readable lines."""
+        return "\n".join(str(found) for found in self.traces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

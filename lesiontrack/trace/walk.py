@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesiontrack.errors import TableError
 from lesiontrack.trace.rows import as_event, as_measured, as_response, own_rows, parsed
-from lesiontrack.trace.values import RestsOn, Row, Trace, TracedEvent, TracedLesion, TracedResponse, status_text
+from lesiontrack.trace.values import RestsOn, Row, Trace, TracedEvent, TracedLesion, TracedResponse, Traces, status_text
 
 __all__ = ["evidence_of", "rests_on", "trace"]
 
@@ -20,7 +20,7 @@ def trace(
     *,
     lesion: str | None = None,
     sop_instance: str | None = None,
-) -> Trace | RestsOn:
+) -> Trace | Traces | RestsOn:
     """Walk from an endpoint to its evidence or, without an endpoint, from a lesion or an image to what rests on it.
 
     Parameters
@@ -31,7 +31,7 @@ def trace(
     subject_id
         May be left out with a tracking UID or a SOP Instance UID, which name one subject.
     endpoint
-        With ``lesion``: that lesion's row of an endpoint that has one for each.
+        Where it has a row for each lesion, all of them, or with ``lesion`` that one.
 
     Raises
     ------
@@ -43,6 +43,11 @@ def trace(
         return rests_on(tables, subject_id, lesion=lesion, sop_instance=sop_instance)
     if sop_instance is not None:
         raise TableError("name an endpoint or an image, not both", subject_id=subject_id)
+    rows = _Subject(tables, subject_id).rows("events")
+    lesions = [str(row["track_id"]) for row in rows if row["endpoint"] == endpoint and row.get("track_id") is not None]
+    if lesion is None and len(lesions) > 1:
+        found = tuple(evidence_of(tables, subject_id, endpoint, track_id=name) for name in lesions)
+        return Traces(subject_id=subject_id, endpoint=endpoint, traces=found)
     return evidence_of(tables, subject_id, endpoint, track_id=lesion)
 
 
