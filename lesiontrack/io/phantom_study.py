@@ -6,12 +6,30 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lesiontrack.io.dicom_write import SeriesHeader, localizer_slices, write_segmentation, write_series
 from lesiontrack.phantom import PhantomSubject, PhantomVisit, SubjectPlan, subject_plans, uid_of
 
-__all__ = ["write_phantom_study"]
+__all__ = ["write_phantom_study", "write_subjects"]
 
 Row = Mapping[str, object]
+
+_TREATMENT_COLUMNS = (
+    "subject_id",
+    "date",
+    "method",
+    "track_id",
+    "tracking_uid",
+    "x_lps_mm",
+    "y_lps_mm",
+    "z_lps_mm",
+    "timepoint_date",
+    "session",
+    "planned",
+    "margin",
+)
+_ZONE_COLUMNS = ("subject_id", "timepoint", "date", "true_lesion", "x_lps_mm", "y_lps_mm", "z_lps_mm", "diameter_mm")
 
 _STUDY_TOML = """\
 # A synthetic study: every subject is invented, and truth/ says what a run must find.
@@ -49,8 +67,16 @@ def write_phantom_study(
         What was written, truth included.
     """
     plans = subject_plans(subjects=subjects, seed=seed)
+    write_subjects(folder, plans, progress=progress)
+    return plans
+
+
+def write_subjects(
+    folder: Path, plans: Sequence[SubjectPlan], *, progress: Callable[[str], None] | None = None
+) -> None:
+    """Write the given subjects as a study folder; as ``write_phantom_study``, for plans of one's own."""
     truth: dict[str, list[Row]] = {"lesions": [], "zones": [], "visits": []}
-    clinical: dict[str, list[Row]] = {"local_treatments": []}
+    treatments: list[Row] = []
     for plan in plans:
         subject = PhantomSubject(plan)
         for visit in subject.visits():
@@ -58,12 +84,12 @@ def write_phantom_study(
             truth["visits"].append(_visit_row(plan, visit))
             truth["lesions"].extend(_lesion_rows(plan, visit))
             truth["zones"].extend(_zone_rows(plan, visit))
-        clinical["local_treatments"].extend(_treatment_rows(subject))
+        treatments.extend(_treatment_rows(subject))
         if progress is not None:
             progress(plan.subject_id)
-    _write_tables(folder, plans, truth, clinical)
+    _write_clinical(folder / "clinical", plans, treatments)
+    _write_truth(folder / "truth", plans, truth)
     (folder / "study.toml").write_text(_STUDY_TOML, encoding="utf-8")
-    return plans
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -138,7 +164,7 @@ def _visit_row(plan: SubjectPlan, visit: PhantomVisit) -> Row:
 
 def _lesion_rows(plan: SubjectPlan, visit: PhantomVisit) -> Iterable[Row]:
     grid = visit.volume.grid
-    planes = grid.to_lps_mm([[k, 0, 0] for k in range(grid.shape[0])])[:, 2]  # type: ignore[arg-type]
+    planes = grid.to_lps_mm(np.array([[k, 0, 0] for k in range(grid.shape[0])]))[:, 2]
     number_of = {name: label for label, name in visit.labels.items()}
     for lesion in visit.lesions:
         longest, short = lesion.body.axial_diameters_mm()
@@ -240,7 +266,7 @@ def _subject_row(plan: SubjectPlan) -> Row:
 def _treatment_rows(subject: PhantomSubject) -> Iterable[Row]:
     plan = subject.plan
     for treatment in plan.treatments:
-        row: dict[str, object] = dict.fromkeys(TREATMENT_COLUMNS, "")
+        row: dict[str, object] = dict.fromkeys(_TREATMENT_COLUMNS, "")
         row |= {
             "subject_id": plan.subject_id,
             "date": plan.clinical.date(treatment.day),
@@ -259,28 +285,7 @@ def _treatment_rows(subject: PhantomSubject) -> Iterable[Row]:
         yield row
 
 
-TREATMENT_COLUMNS = (
-    "subject_id",
-    "date",
-    "method",
-    "track_id",
-    "tracking_uid",
-    "x_lps_mm",
-    "y_lps_mm",
-    "z_lps_mm",
-    "timepoint_date",
-    "session",
-    "planned",
-    "margin",
-)
-
-
-def _write_tables(
-    folder: Path,
-    plans: Sequence[SubjectPlan],
-    truth: Mapping[str, Sequence[Row]],
-    clinical: Mapping[str, Sequence[Row]],
-) -> None:
+def _write_clinical(folder: Path, plans: Sequence[SubjectPlan], treatments: Sequence[Row]) -> None:
     therapies = [
         {"subject_id": plan.subject_id, "date": plan.clinical.date(day), "name": name, "in_protocol": inside}
         for plan in plans
@@ -297,17 +302,17 @@ def _write_tables(
         for plan in plans
         for term, grade, day, related in plan.clinical.adverse_events
     ]
-    _write_csv(folder / "clinical" / "subjects.csv", [_subject_row(plan) for plan in plans])
-    _write_csv(folder / "clinical" / "local_treatments.csv", clinical["local_treatments"], TREATMENT_COLUMNS)
-    _write_csv(folder / "clinical" / "therapies.csv", therapies)
-    _write_csv(folder / "clinical" / "adverse_events.csv", events)
-    _write_csv(folder / "truth" / "subjects.csv", [_subject_truth(plan) for plan in plans])
-    _write_csv(folder / "truth" / "responses.csv", [row for plan in plans for row in _response_rows(plan)])
+    _write_csv(folder / "subjects.csv", [_subject_row(plan) for plan in plans])
+    _write_csv(folder / "local_treatments.csv", treatments, _TREATMENT_COLUMNS)
+    _write_csv(folder / "therapies.csv", therapies)
+    _write_csv(folder / "adverse_events.csv", events)
+
+
+def _write_truth(folder: Path, plans: Sequence[SubjectPlan], truth: Mapping[str, Sequence[Row]]) -> None:
+    _write_csv(folder / "subjects.csv", [_subject_truth(plan) for plan in plans])
+    _write_csv(folder / "responses.csv", [row for plan in plans for row in _response_rows(plan)])
     for name, rows in truth.items():
-        _write_csv(folder / "truth" / f"{name}.csv", rows, _ZONE_COLUMNS if name == "zones" else ())
-
-
-_ZONE_COLUMNS = ("subject_id", "timepoint", "date", "true_lesion", "x_lps_mm", "y_lps_mm", "z_lps_mm", "diameter_mm")
+        _write_csv(folder / f"{name}.csv", rows, _ZONE_COLUMNS if name == "zones" else ())
 
 
 def _write_csv(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesiontrack.phantom.contrast import Tissue
-from lesiontrack.phantom.organs import LIVER_VESSELS, ORGANS, TRUNKS, Canvas, Organ, Tube, smooth_union
+from lesiontrack.phantom.organs import LIVER_VESSELS, ORGANS, TRUNKS, Box, Canvas, Organ, Tube, smooth_union
 from lesiontrack.phantom.shapes import Coordinates, Field, capsule_distance_mm, ellipsoid_distance_mm
 
 __all__ = ["Anatomy", "Defect"]
 
+_CHEST: Box = ((-300.0, -300.0, 10.0), (300.0, 300.0, 400.0))
+_BELLY: Box = ((-300.0, -300.0, -400.0), (300.0, 60.0, 0.0))
+_RIGHT_COLON: Box = ((-160.0, -60.0, -300.0), (-60.0, 70.0, -58.0))
 _NOISE_CELL_MM = 6.0
 _NOISE_HALF_MM = (210.0, 150.0, 210.0)
 
@@ -192,10 +195,12 @@ class Anatomy:
         psoas = ellipsoid_distance_mm((side, y, canvas.points[2]), (34, 60, -150), (17, 19, 110))
         canvas.paint(Tissue.MUSCLE, psoas)
 
-    def _paint_thorax(self, canvas: Canvas, inner: Field, liver: Field) -> None:
-        x, y, z = canvas.points
-        if float(z.max()) < 20:
+    def _paint_thorax(self, whole: Canvas, inner: Field, liver: Field) -> None:
+        where = whole.window(_CHEST)
+        if where is None:
             return
+        canvas, inner, liver = whole.within(where), inner[where], liver[where]
+        x, y, z = canvas.points
         recess = np.float32(42) - np.float32(0.28) * y + np.float32(0.10) * (np.float32(60) - np.abs(x))
         above = recess - z
         mediastinum = ellipsoid_distance_mm((x, y, np.zeros_like(z)), (4, 14, 0), (36, 60, 1e4))
@@ -215,7 +220,7 @@ class Anatomy:
         canvas.paint(Tissue.LUNG, lung)
         tree = np.abs(self.sample(self.texture, canvas.points))
         canvas.paint(Tissue.LUNG_VESSEL, np.maximum(lung + np.float32(4), (np.float32(1.75) - tree) * np.float32(6)))
-        self._paint_part(canvas, ORGANS["heart"])
+        self._paint_part(whole, ORGANS["heart"])
 
     def _paint_spine(self, canvas: Canvas) -> None:
         x, y, z = canvas.points
@@ -288,12 +293,14 @@ class Anatomy:
         lobules = self.sample(self.texture, points) * np.float32(2.2)
         canvas.paint(tube.tissue, tube.distance(points) + lobules, where)
 
-    def _paint_bowel(self, canvas: Canvas, inner: Field) -> None:
+    def _paint_bowel(self, whole: Canvas, inner: Field) -> None:
+        where = whole.window(_BELLY)
+        if where is None:
+            return
+        canvas, inner = whole.within(where), inner[where]
         x, y, z = canvas.points
         left = np.float32(1) / (np.float32(1) + np.exp((np.float32(16) - x) / np.float32(8)))
         below = z + np.float32(44) - np.float32(34) * left
-        if float(below.min()) > 0:
-            return
         front = np.maximum.reduce([inner + np.float32(9), below, y - np.float32(14), np.abs(x) - np.float32(96)])
         loops = self.sample(self.coarse_texture, canvas.points)
         # A tube of 26 mm: a shell of the random field is wall, its inside content; the outside stays mesenteric fat.
@@ -305,8 +312,12 @@ class Anatomy:
         for side, top in ((np.float32(-1), -58.0), (np.float32(1), -20.0)):
             self._paint_colon(canvas, side, top)
 
-    def _paint_colon(self, canvas: Canvas, side: np.float32, top_mm: float) -> None:
+    def _paint_colon(self, whole: Canvas, side: np.float32, top_mm: float) -> None:
         """Paint the ascending (right) or descending (left) colon: a haustrated tube with stool and gas in front."""
+        where = whole.window(((60.0, -60.0, -300.0), (160.0, 70.0, top_mm)) if side > 0 else _RIGHT_COLON)
+        if where is None:
+            return
+        canvas = whole.within(where)
         x, y, z = canvas.points
         haustra = np.float32(2.2) * np.sin(z / np.float32(5.5))
         middle_x = side * np.float32(self.half_width_mm - self.fat_mm - 46) + np.float32(5) * np.sin(z / np.float32(31))

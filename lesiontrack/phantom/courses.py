@@ -26,17 +26,17 @@ __all__ = [
 
 Sizes = tuple[float | None, ...]
 
-CT5 = Imaging(pixel_mm=2.0, slice_mm=5.0, matrix=192)
-CT4 = Imaging(pixel_mm=1.8, slice_mm=4.0, matrix=208)
-CT3 = Imaging(pixel_mm=2.1, slice_mm=3.0, matrix=184)
-CT_FINE = Imaging(pixel_mm=1.6, slice_mm=5.0, matrix=232)
-CT_WIDE = Imaging(pixel_mm=2.2, slice_mm=5.0, matrix=192)
-CT_ARTERIAL = Imaging(pixel_mm=1.9, slice_mm=5.0, matrix=200, phase="late arterial")
-MR = Imaging(modality="MR", pixel_mm=1.9, slice_mm=4.0, matrix=200)
-MR_THICK = Imaging(modality="MR", pixel_mm=2.0, slice_mm=5.0, matrix=192)
+CT5 = Imaging(pixel_mm=2.2, slice_mm=5.0, matrix=168)
+CT4 = Imaging(pixel_mm=2.0, slice_mm=4.0, matrix=192)
+CT3 = Imaging(pixel_mm=2.2, slice_mm=3.0, matrix=176)
+CT_FINE = Imaging(pixel_mm=1.6, slice_mm=5.0, matrix=228)
+CT_WIDE = Imaging(pixel_mm=2.0, slice_mm=5.0, matrix=212)
+CT_ARTERIAL = Imaging(pixel_mm=1.8, slice_mm=5.0, matrix=208, phase="late arterial")
+MR = Imaging(modality="MR", pixel_mm=2.2, slice_mm=4.0, matrix=176)
+MR_THICK = Imaging(modality="MR", pixel_mm=2.1, slice_mm=5.0, matrix=180)
 
 # Extrahepatic places in the subject's own space, mm: the base of the right lung, a mesenteric node.
-RIGHT_LUNG = (-92.0, 30.0, 104.0)
+RIGHT_LUNG = (-92.0, 30.0, 100.0)
 NODE = (0.0, 0.0, -78.0)
 
 

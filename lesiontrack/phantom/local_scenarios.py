@@ -42,18 +42,18 @@ def extrahepatic_pd(rng: np.random.Generator) -> SubjectPlan:
     """Sums 82 -> 50 (-39 %: PR); two others resected; then 49, 48 with a new lung lesion (PD), then a new liver one."""
     capsule = LesionPlace(near_capsule=True, clear_mm=10)
     lesions = (
-        liver_lesion("T01", 44, 27, 26, 25.5, 26, 26),
-        liver_lesion("T02", 38, 23, 23, 22.5, 23, 23),
-        replace(liver_lesion("T03", 25, 16, None, None, None, None, place=capsule), treated_by="RESECTION"),
-        replace(liver_lesion("T04", 22, 14, None, None, None, None, place=capsule), treated_by="RESECTION"),
-        *other_lesions(rng, 5, 9, (1.0, 0.60, 0.58, 0.58, 0.60, 0.60), (17.0, 26.0)),
+        liver_lesion("T01", 44, 27, 26, 25.5, 26),
+        liver_lesion("T02", 38, 23, 23, 22.5, 23),
+        replace(liver_lesion("T03", 25, 16, None, None, None, place=capsule), treated_by="RESECTION"),
+        replace(liver_lesion("T04", 22, 14, None, None, None, place=capsule), treated_by="RESECTION"),
+        *other_lesions(rng, 5, 9, (1.0, 0.60, 0.58, 0.58, 0.60), (17.0, 26.0)),
         LesionPlan(
             name="T14",
             site="LUNG",
-            diameters_mm=(None, None, None, 14, 18, 22),
+            diameters_mm=(None, None, None, 14, 18),
             place=LesionPlace(centre_mm=RIGHT_LUNG),
         ),
-        liver_lesion("T15", None, None, None, None, 17, 20, place=LesionPlace(clear_mm=14)),
+        liver_lesion("T15", None, None, None, None, 17, place=LesionPlace(clear_mm=14)),
     )
     return SubjectPlan(
         subject_id="",
@@ -73,7 +73,7 @@ def extrahepatic_pd(rng: np.random.Generator) -> SubjectPlan:
             age_years=51,
             n_primary_nodes=2,
         ),
-        visits=visits((0, 91, 168, 225, 281, 337), (CT5, CT_FINE, CT5, CT4, CT5, CT_WIDE)),
+        visits=visits((0, 91, 168, 225, 281), (CT5, CT_FINE, CT5, CT4, CT_WIDE)),
         lesions=lesions,
         treatments=(TreatmentPlan(day=112, method="RESECTION", margin="R2"),),
         expected=Expected(
@@ -81,7 +81,7 @@ def extrahepatic_pd(rng: np.random.Generator) -> SubjectPlan:
             count_eligible="YES",
             disease_control="YES",
             induction=("PR",),
-            study=("REBASELINE", "PD", "PD", "SD"),
+            study=("REBASELINE", "PD", "PD"),
             pd_visit=3,
             pd_site="EXTRAHEPATIC",
             pd_reasons=("NEW",),
@@ -102,9 +102,9 @@ def fewer_than_ten(rng: np.random.Generator) -> SubjectPlan:
         LesionPlan(
             name=f"T{number:02d}",
             site="LIVER",
-            diameters_mm=(*sizes, None, None, None, None),
+            diameters_mm=(*sizes, None, None, None),
             treated_by="ABLATION",
-            zone_mm=(None, None, *zone_course(float(sizes[1] or 0), 4)),
+            zone_mm=(None, None, *zone_course(float(sizes[1] or 0), 3)),
             place=LesionPlace(clear_mm=4),
         )
         for number, sizes in enumerate(course, start=1)
@@ -127,7 +127,7 @@ def fewer_than_ten(rng: np.random.Generator) -> SubjectPlan:
             age_years=60,
             n_primary_nodes=0,
         ),
-        visits=visits((0, 90, 160, 216, 272, 328), (CT4, CT5, CT5, CT_WIDE, CT_ARTERIAL, CT5)),
+        visits=visits((0, 90, 160, 216, 272), (CT4, CT5, CT_WIDE, CT_ARTERIAL, CT5)),
         lesions=lesions,
         treatments=(TreatmentPlan(day=103, method="ABLATION", everything=True),),
         instances=False,
@@ -136,7 +136,7 @@ def fewer_than_ten(rng: np.random.Generator) -> SubjectPlan:
             count_eligible="NO",
             disease_control="YES",
             induction=("SD",),
-            study=("REBASELINE", "NED", "NED", "NED"),
+            study=("REBASELINE", "NED", "NED"),
         ),
     )
 

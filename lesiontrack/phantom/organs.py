@@ -47,6 +47,12 @@ class Canvas:
         k, j, i = (slice(int(max(a - step, 0)), int(b + step)) for a, b in zip(low_kji, high_kji, strict=True))
         return k, j, i
 
+    def within(self, where: tuple[slice, slice, slice]) -> Canvas:
+        """Return a canvas that is a view of a sub-array: what is painted there is painted here."""
+        return Canvas(
+            points=self.part(where), values=self.values[where], appearance=self.appearance, edge_mm=self.edge_mm
+        )
+
     def part(self, where: tuple[slice, slice, slice]) -> Coordinates:
         """Return the own-space coordinates of a sub-array."""
         x, y, z = (axis[where] for axis in self.points)

@@ -23,6 +23,7 @@ __all__ = ["PhantomSubject", "PhantomVisit", "TrueLesion", "TrueZone", "uid_of"]
 
 Points = NDArray[np.float64]
 
+_POINT_SPREAD_PIXELS = 1.8
 _RESECTION_MARGIN_MM = 6.0
 _BEYOND_CAPSULE_MM = 20.0
 
@@ -166,7 +167,7 @@ class PhantomSubject:
             points=own_space_points(grid, motion),
             values=np.empty(grid.shape, dtype=np.float32),
             appearance=appearance_of(plan.imaging.modality, plan.imaging.phase),
-            edge_mm=plan.imaging.pixel_mm,
+            edge_mm=_POINT_SPREAD_PIXELS * plan.imaging.pixel_mm,
         )
         liver = self.anatomy.paint(canvas, self.defects_at(number))
         zone_map = np.zeros(grid.shape, np.uint16)
