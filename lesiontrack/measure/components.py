@@ -12,15 +12,12 @@ from scipy import ndimage
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind
 from lesiontrack.domain.lesion import Certainty
 from lesiontrack.measure.settings import MeasureSettings
-from lesiontrack.measure.touching import separate
+from lesiontrack.measure.touching import CONNECTED_26, separate
 
 __all__ = ["Part", "Parts", "lesion_parts", "zone_parts"]
 
 Box = tuple[slice, ...]
 Labels = NDArray[np.int32]
-
-# Voxels that share a face, an edge or a corner are connected: an oblique thin lesion must not fall to pieces.
-CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,8 +14,9 @@ from lesiontrack.domain.geometry import Grid
 from lesiontrack.domain.lesion import Certainty
 from lesiontrack.measure.settings import MeasureSettings
 
-__all__ = ["Pieces", "ellipsoid_fill", "separate"]
+__all__ = ["CONNECTED_26", "Pieces", "ellipsoid_fill", "separate"]
 
+# Voxels that share a face, an edge or a corner are connected: an oblique thin lesion must not fall to pieces.
 CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
 # A peak of the distance counts from this share of a pixel above the pass to a higher one: below, it is rounding.
