@@ -71,7 +71,7 @@ class Deformation:
     def draw(cls, rng: np.random.Generator, level: str) -> Deformation:
         """Draw one of a level."""
         hard = level == "hard"
-        degrees = rng.normal(0.0, 6.0 if hard else 2.5, 3)
+        degrees = rng.normal(0.0, 3.5 if hard else 1.5, 3)
         linear = _turn(np.deg2rad(degrees)) * (1.0 + rng.normal(0.0, 0.03 if hard else 0.01))
         breathing = rng.uniform(18.0, 38.0) * rng.choice([-1.0, 1.0]) if hard else rng.normal(0.0, 8.0)
         shift = np.array([rng.normal(0.0, 12.0), rng.normal(0.0, 12.0), breathing + rng.normal(0.0, 15.0)])
@@ -131,11 +131,13 @@ def _turn(radians: Points) -> Points:
 
 
 def _in_liver(points: Points, shape: Points, inset: float = 0.0) -> NDArray[np.bool_]:
-    """Two fused ellipsoids of about 1.7 L; ``shape`` scales their axes, ``inset`` shrinks them, mm."""
+    """Three fused ellipsoids with a notch, about 1.7 L; ``shape`` scales them, ``inset`` shrinks the whole, mm."""
     right = (points / (np.array([75.0, 65.0, 75.0]) * shape - inset)) ** 2
     left = ((points - np.array([68.0, -22.0, 22.0])) / (np.array([62.0, 40.0, 36.0]) * shape - inset)) ** 2
-    inside: NDArray[np.bool_] = (right.sum(-1) < 1) | (left.sum(-1) < 1)
-    return inside
+    tip = ((points - np.array([-38.0, 8.0, -52.0])) / (np.array([34.0, 42.0, 52.0]) * shape - inset)) ** 2
+    notch = ((points - np.array([15.0, 45.0, -35.0])) / (np.array([30.0, 35.0, 45.0]) + inset)) ** 2
+    inside: NDArray[np.bool_] = (right.sum(-1) < 1) | (left.sum(-1) < 1) | (tip.sum(-1) < 1)
+    return inside & (notch.sum(-1) >= 1)
 
 
 def _place_lesions(rng: np.random.Generator, plan: Plan, count: int, shape: Points) -> Points:
@@ -150,7 +152,7 @@ def _place_lesions(rng: np.random.Generator, plan: Plan, count: int, shape: Poin
             base = centres[int(rng.integers(len(centres)))]
             point = base + direction / np.linalg.norm(direction) * rng.uniform(spacing, 1.25 * spacing)
         else:
-            point = rng.uniform([-75, -65, -75], [130, 65, 75])
+            point = rng.uniform([-75, -65, -105], [130, 65, 75])
         far = all(np.linalg.norm(point - other) >= spacing for other in centres)
         if far and _in_liver(point[None], shape, inset=6.0)[0]:
             centres.append(point)
@@ -271,7 +273,7 @@ def _prepared(
     resected: bool,
 ) -> Prepared:
     """Return what alignment keeps: the liver's signed distance on a 5 mm grid, the lesions, an empty image."""
-    corners = deformation.apply(np.array([[x, y, z] for x in (-80, 135) for y in (-70, 70) for z in (-80, 80)], float))
+    corners = deformation.apply(np.array([[x, y, z] for x in (-80, 135) for y in (-70, 70) for z in (-110, 80)], float))
     low, high = corners.min(axis=0) - 20.0, corners.max(axis=0) + 20.0
     size = np.ceil((high - low) / 5.0).astype(int)
     steps = np.array([[0.0, 0.0, 5.0], [0.0, 5.0, 0.0], [5.0, 0.0, 0.0]])

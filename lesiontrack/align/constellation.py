@@ -69,9 +69,7 @@ class Matched:
     score: float
 
 
-def match(
-    lesions: Constellation, start: Transform, settings: AlignSettings, *, first_gate_mm: float | None = None
-) -> Matched:
+def match(lesions: Constellation, start: Transform, settings: AlignSettings) -> Matched:
     """Match two constellations from a start map of the later scan's points into the earlier's space."""
     started = start.apply(lesions.fixed_lps_mm)
     size_cost = settings.size_weight_mm * lesions.size_change()
@@ -80,21 +78,22 @@ def match(
     fixed = moving = np.zeros(0, dtype=np.intp)
     landmarks = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
     cost = np.zeros((n, len(lesions.moving_lps_mm)))
-    gate = settings.gate_end_mm
+    last = _last_gates(lesions, settings)
+    gate = last
     for step in range(settings.rounds):
         share = step / max(settings.rounds - 1, 1)
-        gate = _between(first_gate_mm or settings.gate_start_mm, settings.gate_end_mm, share)
-        width = _between(settings.smoothness_start_mm, settings.smoothness_end_mm, share)
+        gate = _between(settings.gate_start_mm, last, share)
+        width = float(_between(settings.smoothness_start_mm, settings.smoothness_end_mm, share))
         cost = np.linalg.norm((started + predicted)[:, None] - lesions.moving_lps_mm[None], axis=-1) + size_cost
         fixed, moving = _assign(cost, gate)
         landmarks = Landmarks.between(
             lesions.fixed_lps_mm[fixed], lesions.moving_lps_mm[moving] - started[fixed]
-        ).robust(smoothness_mm=width, scale_mm=max(gate / 3.0, 2.0))
+        ).robust(smoothness_mm=width, scale_mm=max(float(gate.min()) / 3.0, 2.0))
         own = np.full(n, -1, dtype=np.intp)
         own[fixed] = np.arange(len(fixed))
         predicted = landmarks.predict(lesions.fixed_lps_mm, smoothness_mm=width, leave_out=own)
     left = np.linalg.norm((started + predicted)[fixed] - lesions.moving_lps_mm[moving], axis=-1)
-    score = float(np.clip(gate - left - size_cost[fixed, moving], 0.0, None).sum())
+    score = float(np.clip(gate[fixed] - left - size_cost[fixed, moving], 0.0, None).sum())
     return Matched(fixed=fixed, moving=moving, landmarks=landmarks, residual_mm=left, score=score)
 
 
@@ -129,18 +128,32 @@ def candidate_shifts(
     return chosen
 
 
-def _between(first: float, last: float, share: float) -> float:
+def _last_gates(lesions: Constellation, settings: AlignSettings) -> Points:
+    """Return (n,) gates of the last round: a share of the distance to the nearest neighbour, within bounds.
+
+    Where lesions stand apart a wide gate is safe and the prediction from far neighbours needs it; where they crowd only
+    a narrow one tells them apart.
+    """
+    n = len(lesions.fixed_lps_mm)
+    if n < 2:
+        return np.full(n, settings.gate_sparse_mm)
+    nearest, _ = cKDTree(lesions.fixed_lps_mm).query(lesions.fixed_lps_mm, k=2)
+    gates: Points = np.clip(settings.gate_share * nearest[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
+    return gates
+
+
+def _between(first: float, last: Points | float, share: float) -> Points:
     """Interpolate geometrically."""
-    return float(first * (last / first) ** share)
+    return np.asarray(first * (last / first) ** share, dtype=np.float64)
 
 
-def _assign(cost: Points, gate: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pairs of the cheapest assignment in which staying alone costs ``gate``."""
+def _assign(cost: Points, gate: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of the cheapest assignment in which staying alone costs a lesion its gate, (n,)."""
     n, m = cost.shape
     if not n or not m:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
     padded = np.full((n, m + n), 1e6)
-    padded[:, :m] = np.where(cost < gate, cost, 1e6)
+    padded[:, :m] = np.where(cost < gate[:, None], cost, 1e6)
     padded[np.arange(n), m + np.arange(n)] = gate
     rows, columns = linear_sum_assignment(padded)
     real = columns < m

@@ -21,6 +21,14 @@ _SAMPLES = 3000
 # Robust scale, from far to near: after a resection the cut surface has no partner and must not pull.
 _SCALES_MM = (12.0, 8.0, 5.0, 4.0)
 _STEPS = 6
+# Coarse tries use every n-th sample, from turns of a fifth of a radian (11 degrees) about each axis; the best are refined.
+_COARSE = 4
+_REFINED = 3
+_TURN = 0.2
+_TURNS = np.concatenate([np.zeros((1, 3)), _TURN * np.eye(3), -_TURN * np.eye(3)])
+# How much the affine stage is held to the rigid one: standard deviation of a strain, against 1 mm at each sample.
+_STRAIN = 0.08
+_SAMPLES_WORTH = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,18 +78,20 @@ def fit_liver(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Li
     if start is None or goal is None or later.distance_mm is None or earlier.distance_mm is None:
         return None
     points, values = _shell(later)
-    problem = _Problem(earlier=earlier, points=points, values=values, centre=start)
-    best: tuple[float, Points] | None = None
-    for shift in (goal - start, np.zeros(3)):
-        parameters = problem.solve(np.concatenate([shift, np.zeros(3)]), rigid=True)
-        cost = problem.cost(parameters)
-        if best is None or cost < best[0] - 1e-9:
-            best = (cost, parameters)
-    assert best is not None
-    cost, parameters = best
+    coarse = _Problem(earlier, points[::_COARSE], values[::_COARSE], start)
+    problem = _Problem(earlier, points, values, start)
+    tries = [
+        coarse.solve(np.concatenate([shift, turn]), scales_mm=_SCALES_MM[:2])
+        for shift in (goal - start, np.zeros(3))
+        for turn in _TURNS
+    ]
+    tries.sort(key=coarse.cost)
+    solved = [problem.solve(parameters) for parameters in tries[:_REFINED]]
+    parameters = min(solved, key=problem.cost)
     linear = _rotation(parameters[3:6])
     rigid = compose(linear, start, parameters[:3])
-    full = problem.solve(np.concatenate([parameters[:3], linear.ravel()]), rigid=False)
+    full = problem.solve(np.concatenate([parameters[:3], linear.ravel()]))
+    cost = problem.cost(parameters)
     determinant = float(np.linalg.det(full[3:].reshape(3, 3)))
     if not settings.determinant_low <= determinant <= settings.determinant_high:
         return LiverFit(affine=rigid, rigid=rigid, method="rigid", cost_mm=cost)
@@ -152,9 +162,12 @@ def _rotation(vector: Points) -> Points:
 
 
 class _Problem:
-    """The least-squares problem: signed distances of the later shell against the earlier's at the mapped points."""
+    """The least-squares problem: signed distances of the later shell against the earlier's at the mapped points.
 
-    def __init__(self, *, earlier: Prepared, points: Points, values: Points, centre: Points) -> None:
+    Parameters are a shift and a rotation vector (6), or a shift and a matrix (12), about the later liver's centre.
+    """
+
+    def __init__(self, earlier: Prepared, points: Points, values: Points, centre: Points) -> None:
         assert earlier.distance_mm is not None
         self._earlier = earlier
         self._distance = earlier.distance_mm.astype(np.float32)
@@ -162,6 +175,40 @@ class _Problem:
         self._offset = points - centre
         self._centre = centre
         self._values = values
+
+    def cost(self, parameters: Points) -> float:
+        """Return the mean Cauchy distance over the samples that the earlier scan sees, mm; large when it sees few."""
+        residual, _, seen = self._evaluate(parameters)
+        if np.count_nonzero(seen) < 0.3 * len(seen):
+            return 1e6
+        scale = _SCALES_MM[-1]
+        return float(scale * np.sqrt(np.log1p((residual[seen] / scale) ** 2).mean()))
+
+    def solve(self, parameters: Points, *, scales_mm: tuple[float, ...] = _SCALES_MM) -> Points:
+        """Return the parameters after Gauss-Newton steps with a shrinking robust scale; 6 are rigid, 12 affine."""
+        first = parameters
+        for scale in scales_mm:
+            for _ in range(_STEPS):
+                step = self._step(parameters, first, scale)
+                parameters = self._moved(parameters, step)
+                if np.abs(step[:3]).max() < 0.02 and np.abs(step[3:]).max() < 1e-4:
+                    break
+        return parameters
+
+    def _step(self, parameters: Points, first: Points, scale: float) -> Points:
+        residual, index, seen = self._evaluate(parameters)
+        weight = seen / (1.0 + (residual / scale) ** 2)
+        # LPS axes of the working grid: x along i, y along j, z along k.
+        gradient = np.stack([sample(self._gradient[axis], index) for axis in (2, 1, 0)], axis=1)
+        jacobian = self._jacobian(gradient, parameters)
+        normal = jacobian.T @ (jacobian * weight[:, None])
+        right = -(jacobian.T @ (weight * residual))
+        normal += np.diag(1e-3 * np.diag(normal) + 1e-9)
+        if len(parameters) == 12:
+            hold = _SAMPLES_WORTH * len(residual) * scale**2 / _STRAIN**2 / 9.0
+            normal[3:, 3:] += hold * np.eye(9)
+            right[3:] -= hold * (parameters - first)[3:]
+        return np.asarray(np.linalg.solve(normal, right), dtype=np.float64)
 
     def _linear(self, parameters: Points) -> Points:
         return _rotation(parameters[3:]) if len(parameters) == 6 else parameters[3:].reshape(3, 3)
@@ -173,39 +220,14 @@ class _Problem:
         residual = np.clip(sample(self._distance, index), -2 * _SHELL_MM, 2 * _SHELL_MM) - self._values
         return residual, index, self._earlier.scan.contains(mapped)
 
-    def cost(self, parameters: Points) -> float:
-        """Return the mean Cauchy distance over the samples that the earlier scan sees, mm; large when it sees few."""
-        residual, _, seen = self._evaluate(parameters)
-        if np.count_nonzero(seen) < 0.3 * len(seen):
-            return 1e6
-        scale = _SCALES_MM[-1]
-        return float(scale * np.sqrt(np.log1p((residual[seen] / scale) ** 2).mean()))
-
-    def solve(self, parameters: Points, *, rigid: bool) -> Points:
-        """Return the parameters after Gauss-Newton steps with a shrinking robust scale."""
-        for scale in _SCALES_MM:
-            for _ in range(_STEPS):
-                residual, index, seen = self._evaluate(parameters)
-                weight = seen / (1.0 + (residual / scale) ** 2)
-                # LPS axes of the working grid: x along i, y along j, z along k.
-                gradient = np.stack([sample(self._gradient[axis], index) for axis in (2, 1, 0)], axis=1)
-                jacobian = self._jacobian(gradient, parameters, rigid=rigid)
-                normal = jacobian.T @ (jacobian * weight[:, None])
-                normal += np.diag(1e-3 * np.diag(normal) + 1e-9)
-                step = np.asarray(np.linalg.solve(normal, -(jacobian.T @ (weight * residual))), dtype=np.float64)
-                parameters = self._moved(parameters, step, rigid=rigid)
-                if np.abs(step[:3]).max() < 0.02 and np.abs(step[3:]).max() < 1e-4:
-                    break
-        return parameters
-
-    def _jacobian(self, gradient: Points, parameters: Points, *, rigid: bool) -> Points:
-        if rigid:
+    def _jacobian(self, gradient: Points, parameters: Points) -> Points:
+        if len(parameters) == 6:
             turned = self._offset @ self._linear(parameters).T
             return np.concatenate([gradient, np.cross(turned, gradient)], axis=1)
         return np.concatenate([gradient, (gradient[:, :, None] * self._offset[:, None, :]).reshape(-1, 9)], axis=1)
 
-    def _moved(self, parameters: Points, step: Points, *, rigid: bool) -> Points:
-        if not rigid:
+    def _moved(self, parameters: Points, step: Points) -> Points:
+        if len(parameters) == 12:
             return parameters + step
         turned = _rotation(step[3:]) @ _rotation(parameters[3:])
         return np.concatenate([parameters[:3] + step[:3], _vector(turned)])

@@ -27,11 +27,10 @@ _NO_LANDMARKS = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Start:
-    """Where matching begins: a later-to-earlier affine, what it came from, and how wide the first gate must be."""
+    """Where matching begins: a later-to-earlier affine, and what it came from."""
 
     affine: Points
     name: str
-    gate_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,7 +123,7 @@ def _best(lesions: Constellation, starts: list[_Start], *, resected: bool, setti
 
 
 def _try(lesions: Constellation, start: _Start, settings: AlignSettings) -> _Found:
-    matched = match(lesions, Transform(affine=start.affine), settings, first_gate_mm=start.gate_mm)
+    matched = match(lesions, Transform(affine=start.affine), settings)
     return _Found(start=start, matched=matched)
 
 

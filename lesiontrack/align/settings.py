@@ -40,13 +40,22 @@ class AlignSettings(BaseModel):
         description="Rounds in which lesions are assigned and their displacement is predicted anew.",
     )
     gate_start_mm: float = Field(
-        default=22.0, gt=0.0, le=100.0, description="Largest cost of a pair in the first round, mm."
+        default=26.0, gt=0.0, le=100.0, description="Largest cost of a pair in the first round, mm."
     )
     gate_end_mm: float = Field(
-        default=8.0, gt=0.0, le=50.0, description="Largest cost of a pair in the last round, mm."
+        default=8.0, gt=0.0, le=50.0, description="Largest cost of a pair in the last round among crowded lesions, mm."
+    )
+    gate_sparse_mm: float = Field(
+        default=18.0,
+        gt=0.0,
+        le=50.0,
+        description="Largest cost of a pair in the last round where lesions stand apart, mm.",
+    )
+    gate_share: float = Field(
+        default=0.8, gt=0.0, le=2.0, description="Gate of the last round over the distance to the nearest neighbour."
     )
     smoothness_start_mm: float = Field(
-        default=120.0,
+        default=80.0,
         gt=0.0,
         le=1000.0,
         description="Width of the displacement's smoothing in the first round, mm: nearly affine.",

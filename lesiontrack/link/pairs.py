@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
 
 from lesiontrack.domain.landmarks import Landmarks
 from lesiontrack.link.routes import Route
@@ -83,14 +84,14 @@ def pair(earlier: Crowd, later: Crowd, there: Route, back: Route, settings: Link
     rows = columns = np.zeros(0, dtype=np.intp)
     for step in range(settings.rounds):
         share = step / max(settings.rounds - 1, 1)
-        limit = _between(gate, settings.gate_end_mm if earlier.hepatic else gate, share)
-        width = _between(settings.smoothness_start_mm, settings.smoothness_end_mm, share)
+        limit = _between(gate, _last_gates(earlier, settings), share)
+        width = float(_between(settings.smoothness_start_mm, settings.smoothness_end_mm, share))
         distance = _distance(earlier, later, forward_start + forward, backward_start + backward)
         rows, columns = _assign(distance + settings.size_weight_mm * np.abs(size), limit)
         # Landmarks lie on the lesions themselves, so that a place in the earlier scan is what the forward ones take.
         first = Landmarks.between(earlier.points_lps_mm[rows], later.points_lps_mm[columns] - forward_start[rows])
         second = Landmarks.between(later.points_lps_mm[columns], earlier.points_lps_mm[rows] - backward_start[columns])
-        scale = max(limit / 3.0, 2.0)
+        scale = max(float(limit.min()) / 3.0, 2.0)
         marks = (first.robust(smoothness_mm=width, scale_mm=scale), second.robust(smoothness_mm=width, scale_mm=scale))
         forward = _without_self(marks[0], earlier.points_lps_mm, rows, width)
         backward = _without_self(marks[1], later.points_lps_mm, columns, width)
@@ -122,18 +123,29 @@ def _without_self(marks: Landmarks, points: Points, pairs: NDArray[np.intp], wid
     return marks.predict(points, smoothness_mm=width, leave_out=own)
 
 
-def _between(first: float, last: float, share: float) -> float:
-    return float(first * (last / first) ** share)
+def _last_gates(crowd: Crowd, settings: LinkSettings) -> Points:
+    """Return (n,) gates of the last round: a share of the way to the nearest neighbour, within bounds."""
+    if not crowd.hepatic:
+        return np.full(len(crowd.points_lps_mm), settings.extrahepatic_gate_mm)
+    if len(crowd.points_lps_mm) < 2:
+        return np.full(len(crowd.points_lps_mm), settings.gate_sparse_mm)
+    nearest, _ = cKDTree(crowd.points_lps_mm).query(crowd.points_lps_mm, k=2)
+    gates: Points = np.clip(settings.gate_share * nearest[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
+    return gates
 
 
-def _assign(cost: Points, gate: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the cheapest pairs; each lesion may stay alone at the cost of the gate."""
+def _between(first: float, last: Points | float, share: float) -> Points:
+    return np.asarray(first * (last / first) ** share, dtype=np.float64)
+
+
+def _assign(cost: Points, gate: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cheapest pairs; each earlier lesion may stay alone at the cost of its gate, (n,)."""
     n, m = cost.shape
-    padded = np.full((n, m + n), 2.0 * gate)
-    padded[:, :m] = np.minimum(cost, 2.0 * gate)
+    padded = np.full((n, m + n), 1e4)
+    padded[:, :m] = np.where(cost < gate[:, None], cost, 1e4)
     padded[np.arange(n), m + np.arange(n)] = gate
     rows, columns = linear_sum_assignment(padded)
-    real = (columns < m) & (padded[rows, columns] < gate)
+    real = columns < m
     return rows[real], columns[real]
 
 

@@ -16,7 +16,16 @@ class LinkSettings(BaseModel):
         default=14.0, gt=0.0, le=100.0, description="Largest cost of a pair in the first round of refinement, mm."
     )
     gate_end_mm: float = Field(
-        default=8.0, gt=0.0, le=50.0, description="Largest cost of a pair in the last round, mm."
+        default=8.0, gt=0.0, le=50.0, description="Largest cost of a pair in the last round among crowded lesions, mm."
+    )
+    gate_sparse_mm: float = Field(
+        default=14.0,
+        gt=0.0,
+        le=50.0,
+        description="Largest cost of a pair in the last round where lesions stand apart, mm.",
+    )
+    gate_share: float = Field(
+        default=0.8, gt=0.0, le=2.0, description="Gate of the last round over the distance to the nearest neighbour."
     )
     gate_untrusted_mm: float = Field(
         default=22.0, gt=0.0, le=100.0, description="First gate where the registration is not trusted, mm."
