@@ -41,7 +41,6 @@ NO_DIAGNOSIS_DATE = "NO_DIAGNOSIS_DATE"
 NO_ENROLMENT_DATE = "NO_ENROLMENT_DATE"
 NO_SURVIVAL_DATE = "NO_SURVIVAL_DATE"
 NO_RESPONSES = "NO_RESPONSES"
-NOT_PROCESSED = "NOT_PROCESSED"
 SITE_UNKNOWN = "SITE_UNKNOWN"
 CONTRADICTION = "CONTRADICTION"
 
@@ -220,8 +219,8 @@ def _underivable(record: SubjectRecord, rules: str) -> str | None:
     start = record.clinical.treatment_start_date
     if start is None:
         return NO_TREATMENT_START
-    if record.failed:
-        return NOT_PROCESSED
+    if record.unread is not None:
+        return record.unread
     followed = any(visit.usable and visit.date > start for visit in record.visits)
     if record.baseline and followed and rules not in record.judged:
         return NO_RESPONSES

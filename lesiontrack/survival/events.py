@@ -63,7 +63,8 @@ def derive(
         Of the result folder: ``responses``, ``timepoints``, ``subjects``, ``tracks``, ``failures``; an absent one is
         empty. Where ``clinical`` lacks a subject, its dates are those in ``subjects``.
     clinical
-        Of the study: ``subjects``, ``therapies``, ``coverage``; further columns of ``subjects`` become covariates.
+        Of the study: ``subjects``, ``therapies``, ``coverage``; further columns of ``subjects`` become covariates, as
+        do count, eligibility, extrahepatic disease at baseline and margin from the result's ``subjects``.
     settings
         Schedule, coverage, reader and rule sets.
     """
@@ -95,7 +96,7 @@ def _row(record: SubjectRecord, ended: Ended) -> dict[str, Any]:
     reserved = COHORT_TABLES["events"].columns
     row: dict[str, Any] = {
         (f"clinical_{name}" if name in reserved else name): as_text(value) if isinstance(value, str) else value
-        for name, value in record.clinical.covariates.items()
+        for name, value in (record.baseline_facts | record.clinical.covariates).items()
     }
     row |= {
         "subject_id": record.clinical.subject_id,

@@ -96,7 +96,7 @@ class ClinicalRecord:
     last_alive_date: dt.date | None = None
     data_cutoff_date: dt.date | None = None
     therapies: tuple[dt.date, ...] = ()
-    covariates: Mapping[str, Any] = field(default_factory=dict)
+    covariates: dict[str, Any] = field(default_factory=dict)
 
     @property
     def death_contradicted(self) -> bool:

@@ -19,6 +19,9 @@ from lesiontrack.survival.judged import Cue, Judged, choose_reader, judged_visit
 
 __all__ = ["Progression", "Sources", "SubjectRecord", "TreatedTrack", "progression", "read_record"]
 
+# Columns of cohort/subjects that describe the subject at baseline (and the margin of its surgery).
+_BASELINE_FACTS = ("count_hepatic", "disease_control", "eligible", "extrahepatic_at_baseline", "margin")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
@@ -94,8 +97,11 @@ class SubjectRecord:
         Rule set -> judged visits of the study phase after treatment start, of the reader who decides.
     progression
         Under the primary rule set.
-    failed
-        The run could not process this subject's images.
+    unread
+        Why nothing is known of this subject's images: ``NOT_PROCESSED`` after a failure, ``NO_IMAGES`` where the run
+        knows of none; None where visits are known.
+    baseline_facts
+        Results that describe the subject at baseline, as further covariates.
     visits_listed
         Whether the table ``timepoints`` knows the subject; responses alone begin after their baseline.
     remarks
@@ -108,7 +114,8 @@ class SubjectRecord:
     reader: str | None = None
     progression: Progression = field(default_factory=Progression)
     treated: tuple[TreatedTrack, ...] = ()
-    failed: bool = False
+    unread: str | None = None
+    baseline_facts: dict[str, Any] = field(default_factory=dict)
     visits_listed: bool = True
     remarks: tuple[str, ...] = ()
 
@@ -206,7 +213,8 @@ def read_record(subject_id: str, sources: Sources, settings: EventSettings) -> S
         reader=reader,
         progression=progression(judged.get(settings.primary_rules, ()), cohort[0] if cohort else {}),
         treated=_treated(subject_id, sources.tracks.get(subject_id, [])),
-        failed=not rows and any(_stopped(row) for row in sources.failures.get(subject_id, [])),
+        unread=None if rows else _unread(sources.failures.get(subject_id, [])),
+        baseline_facts={name: cohort[0][name] for name in _BASELINE_FACTS if cohort and name in cohort[0]},
         visits_listed=bool(listed) or not rows,
         remarks=(*wrong, *(() if remark is None else (remark,))),
     )
@@ -244,9 +252,14 @@ def progression(visits: Sequence[Judged], cohort: Mapping[str, Any]) -> Progress
     )
 
 
-def _stopped(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row of ``failures`` is an error on the way from the images, not one of the clinical tables."""
-    return as_text(row.get("severity")) != "WARNING" and as_text(row.get("stage")) not in ("clinical", "events")
+def _unread(failures: Sequence[Mapping[str, Any]]) -> str:
+    """Tell an error on the way from the images from images that were never there (or not in this run)."""
+    stopped = [
+        row
+        for row in failures
+        if as_text(row.get("severity")) != "WARNING" and as_text(row.get("stage")) not in ("clinical", "events")
+    ]
+    return "NOT_PROCESSED" if stopped else "NO_IMAGES"
 
 
 def _as_summarised(cues: tuple[Cue, ...], cohort: Mapping[str, Any]) -> Progression:

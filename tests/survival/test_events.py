@@ -18,6 +18,7 @@ from lesiontrack.survival.event_checks import os_before_pfs
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.events import Derived, derive
 from lesiontrack.tables import validate
+from lesiontrack.trace import evidence_of, rests_on
 
 START = dt.date(2024, 1, 8)
 Row = dict[str, Any]
@@ -198,6 +199,40 @@ def test_evidence_points_to_the_response_and_its_lesions() -> None:
     assert json.loads(one(derived, "OS")["evidence"])["clinical"] == {"last_alive_date": day(600)}
 
 
+def test_every_derived_event_can_be_traced_and_found_again_from_its_lesions() -> None:
+    confirmed = cue("NEW", 56, "EXTRAHEPATIC", lesions=("L11",), first=1)
+    grown = cue("TARGET", 56, "HEPATIC", lesions=("L05",))
+    study = treated(
+        visit(1, 56, "SD", growth=(grown,), sites={"L01": "NO_VIABLE"}),
+        visit(2, 112, "PD", confirmed, cue("TARGET", 112, "HEPATIC", lesions=("L03", "L04"))),
+        visit(3, 168, "PD", cue("LTP", 168, "HEPATIC", lesions=("L01",)), sites={"L01": "LTP"}),
+    )
+    tables = study.tables()[0] | {"events": study.derive().events}
+    lesions = set()
+    for endpoint in tables["events"]["endpoint"]:
+        found = evidence_of(tables, "S1", endpoint)
+        for lesion in found.lesions:
+            assert found.event in rests_on(tables, "S1", lesion=lesion.track_id).events, (endpoint, lesion.track_id)
+            lesions.add((endpoint, lesion.track_id))
+    assert {("PFS", "L11"), ("HEPATIC_PD", "L03"), ("LTP", "L01"), ("PFS_TREATMENT_PHASE", "L05")} <= lesions
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "text"),
+    [
+        ("triggers", "{not json", "triggers is no JSON"),
+        ("triggers", '{"kind": "NEW"}', "triggers has the wrong form"),
+        ("triggers", '[{"kind": "NEW", "date": "May"}]', "triggers is no date"),
+        ("site_status", "[]", "site_status has the wrong form"),
+    ],
+)
+def test_unreadable_cell_of_responses_names_subject_and_column(column: str, cell: str, text: str) -> None:
+    study = Study(visit(1, 56, "PD", cue("NEW", 56, "HEPATIC")))
+    study.rows[0][column] = cell
+    problems = study.derive().problems
+    assert [(problem["subject_id"], text in problem["message"]) for problem in problems] == [("S1", True)]
+
+
 def test_site_that_progresses_later_is_followed_past_the_first_progression() -> None:
     derived = Study(
         visit(1, 56, "PD", cue("NEW", 56, "EXTRAHEPATIC")),
@@ -365,7 +400,8 @@ def test_death_competes_with_local_progression() -> None:
 
 def test_no_scan_before_treatment_is_no_baseline() -> None:
     study = Study(last_alive_date=day(300))
-    study.rows, study.timepoints = [], []
+    study.rows = []
+    study.timepoints[0]["date"] = day(56)
     derived = study.derive()
     assert brief(derived, "PFS") == (0, 0, "NO_BASELINE")
     assert brief(derived, "HEPATIC_PD") == (0, 0, "NO_BASELINE")
@@ -379,6 +415,23 @@ def test_subject_that_could_not_be_processed_is_not_called_free_of_progression()
     derived = derive(cohort, clinical, EventSettings())
     assert brief(derived, "PFS") == (None, None, "NOT_PROCESSED")
     assert brief(derived, "OS") == (800, 0, "LAST_ALIVE")
+
+
+def test_subject_without_any_image_is_not_called_free_of_progression() -> None:
+    study = Study()
+    study.rows, study.timepoints = [], []
+    derived = study.derive()
+    assert brief(derived, "PFS") == (None, None, "NO_IMAGES")
+    assert brief(derived, "OS") == (800, 0, "LAST_ALIVE")
+
+
+def test_baseline_results_become_covariates() -> None:
+    cohort, clinical = Study(*STABLE, margin="R1").tables()
+    summary = {"count_hepatic": 12, "extrahepatic_at_baseline": True, "margin": "R0", "bor_confirmed": "SD"}
+    cohort["subjects"] = pd.DataFrame([{"subject_id": "S1", **summary}])
+    row = one(derive(cohort, clinical, EventSettings()), "PFS")
+    assert (row["count_hepatic"], row["extrahepatic_at_baseline"], row["margin"]) == (12, True, "R1")
+    assert "bor_confirmed" not in row
 
 
 def test_scans_without_responses_are_not_called_free_of_progression() -> None:
