@@ -1,6 +1,18 @@
 """Reads and histories -> assessments: RECIST 1.1, locally treated lesions, eligibility, robustness."""
 
+from lesiontrack.assess.criteria import GROUP, PRIMARY, Criterion, criteria
 from lesiontrack.assess.engine import assess
+from lesiontrack.assess.judgement import judge, timepoint_phases
 from lesiontrack.assess.settings import AssessSettings, LocalMode
 
-__all__ = ["AssessSettings", "LocalMode", "assess"]
+__all__ = [
+    "GROUP",
+    "PRIMARY",
+    "AssessSettings",
+    "Criterion",
+    "LocalMode",
+    "assess",
+    "criteria",
+    "judge",
+    "timepoint_phases",
+]

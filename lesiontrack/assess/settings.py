@@ -139,12 +139,6 @@ class AssessSettings(BaseModel):
     sbrt_quiet_days: int = Field(
         180, ge=0, le=1000, description="no progression by size alone at a site irradiated less than this ago, days."
     )
-    treated_site_margin_mm: float = Field(
-        10.0,
-        ge=0,
-        le=50,
-        description="a lesion this near to a treated site, mm, is residual tumour or local progression.",
-    )
     new_lesion_min_mm: Decimal = Field(
         Decimal(5), ge=0, le=50, description="a new lesion found by the machine is unequivocal from this diameter, mm."
     )
