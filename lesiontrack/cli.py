@@ -53,6 +53,14 @@ def _exit(failures: int) -> None:
         raise typer.Exit(1)
 
 
+def _report(out: Path, *, changed: bool) -> None:
+    """Write the report where its tables changed or it is not there."""
+    from lesiontrack.report import write_report
+
+    if changed or not (out / "report" / "index.html").is_file():
+        typer.echo(f"report: {write_report(out)}")
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
@@ -112,7 +120,11 @@ def run(
     """
     from lesiontrack.batch import run_study
 
-    _exit(run_study(study, out, workers=workers, subjects=tuple(subject or ()), settings_file=settings, force=force))
+    finished = run_study(
+        study, out, workers=workers, subjects=tuple(subject or ()), settings_file=settings, force=force
+    )
+    _report(out, changed=finished.changed)
+    _exit(finished.failures)
 
 
 @app.command()
@@ -166,7 +178,9 @@ def endpoints(
         return
     if out_folder is None:
         raise click.UsageError("a result folder is needed, or --cases FILE --out DIR")
-    _exit(derive_endpoints(out_folder, clinical=clinical, settings_file=settings))
+    finished = derive_endpoints(out_folder, clinical=clinical, settings_file=settings)
+    _report(out_folder, changed=finished.changed)
+    _exit(finished.failures)
 
 
 @app.command()
@@ -224,7 +238,7 @@ def trace(
     from lesiontrack.batch import trace_result
 
     found = trace_result(out, subject_id=subject, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)
-    typer.echo(json.dumps(found.to_dict(), indent=1, sort_keys=True) if as_json else found.text())
+    typer.echo(json.dumps(found.to_dict(), indent=1, sort_keys=True) if as_json else str(found))
 
 
 @app.command()

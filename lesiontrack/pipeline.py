@@ -44,12 +44,15 @@ class Observed:
     ----------
     label_maps
         File stem -> (grid, uint16 (k, j, i)), label = lesion number.
+    notes
+        What was mended or left out without harm: a tilt resampled, a speck dropped.
     """
 
     history: History
     label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]]
     views: tuple[View, ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 class _Road:
@@ -67,6 +70,7 @@ class _Road:
         self.views: list[View] = []
         self.label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]] = {}
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
 
     def visit(self, visit: Visit) -> None:
         """Observe one visit; what cannot be used is marked so and the road goes on."""
@@ -103,6 +107,7 @@ class _Road:
         except LesiontrackError as error:
             self._note(error, stage=stage, timepoint=visit.timepoint)
             return replace(scan, usable=False, problem=error.message)
+        self.notes.extend(f"visit {visit.timepoint}: {note}" for note in (*volume.notes, *measured.notes))
         self.lesions.extend(measured.lesions)
         self.zones.extend(measured.zones)
         stem = f"lesions_t{visit.timepoint:02d}"
@@ -149,9 +154,7 @@ class _Road:
 
     def _note(self, error: LesiontrackError, *, stage: str, timepoint: int) -> None:
         placed = error.at(subject_id=self.subject.subject_id, visit=str(timepoint))
-        self.problems.append(
-            Problem.of(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint)
-        )
+        self.problems.append(Problem.of(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint))
 
 
 def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
@@ -216,6 +219,7 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
         label_maps=road.label_maps,
         views=tuple(road.views),
         problems=tuple(road.problems),
+        notes=tuple(road.notes),
     )
 
 

@@ -17,9 +17,9 @@ from lesiontrack.settings import load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.censor_cases import censoring_document
 from lesiontrack.tables import COHORT_TABLES, failures_frame, frame
-from lesiontrack.trace import Trace, trace
+from lesiontrack.trace import RestsOn, Trace, trace
 
-__all__ = ["analyse_events", "assess_reads", "censor_cases", "index_archive", "trace_result"]
+__all__ = ["analyse_events", "censor_cases", "index_archive", "trace_result"]
 
 
 def index_archive(archive: Path, out: Path | None, *, verify: bool, settings_file: Path | None) -> tuple[str, int]:
@@ -134,7 +134,7 @@ def analyse_events(
 
 def trace_result(
     out: Path, *, subject_id: str | None, endpoint: str | None, lesion: str | None, sop_instance: str | None
-) -> Trace:
+) -> Trace | RestsOn:
     """Walk from a date to its evidence, or from a lesion or image to all that rests on it."""
     require_result(out)
     tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES}

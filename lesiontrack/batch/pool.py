@@ -15,7 +15,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import SimpleITK as sitk
 
@@ -43,7 +42,6 @@ class Job:
     out: Path
     key: str
     problems: tuple[Problem, ...] = ()
-    provenance: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +128,7 @@ def _store(job: Job, observed: Observed) -> None:
             "key": job.key,
             "version": __version__,
             "subject_id": job.subject.subject_id,
-            **dict(job.provenance),
+            "notes": list(observed.notes),
         },
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import platform
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,25 @@ from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.store import gather, read_json, read_table, write_json, write_table, write_text
 from lesiontrack.io.study import Study, locate, open_study
-from lesiontrack.report import write_report
 from lesiontrack.settings import Settings, as_toml, load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.events import FOLLOW_UP_COLUMNS, derive
 from lesiontrack.tables import COHORT_TABLES, failures_frame, validate
 
-__all__ = ["derive_endpoints", "require_result", "run_study"]
+__all__ = ["Finished", "derive_endpoints", "require_result", "run_study"]
 
 log = logging.getLogger(__name__)
 
 # Libraries whose version can change a number or a picture.
 _LIBRARIES = ("numpy", "scipy", "pandas", "SimpleITK", "pydicom", "highdicom", "scikit-image", "matplotlib")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a command left in the result folder: rows of ``cohort/failures``, and whether any table changed."""
+
+    failures: int
+    changed: bool
 
 
 def run_study(
@@ -46,8 +53,8 @@ def run_study(
     subjects: Sequence[str] = (),
     settings_file: Path | None = None,
     force: bool = False,
-) -> int:
-    """Run the main job and return the number of rows in ``cohort/failures``.
+) -> Finished:
+    """Run the main job up to the cohort's tables and statistics; the report is written from them by the caller.
 
     Parameters
     ----------
@@ -76,9 +83,9 @@ def run_study(
         outcomes = process_all(jobs, workers=workers, done=watch.subject, force=force)
         _copy_clinical(study.folder.clinical, out / "clinical")
         write_text(out / "settings.toml", as_toml(settings))
-        failures = _finish(study, settings, out, jobs, outcomes, force=force)
-        watch.finish(failures)
-    return failures
+        finished = _finish(study, settings, out, jobs, outcomes, force=force)
+        watch.finish(finished.failures)
+    return finished
 
 
 def study_settings(study_folder: Path, settings_file: Path | None) -> Settings:
@@ -148,12 +155,12 @@ def _copy_clinical(source: Path, target: Path) -> None:
 
 def _finish(
     study: Study, settings: Settings, out: Path, jobs: Sequence[Job], outcomes: Sequence[Outcome], *, force: bool
-) -> int:
+) -> Finished:
     key = _cohort_key(settings, jobs, outcomes, study.folder.clinical)
     previous = read_json(out / "run.json") if (out / "run.json").is_file() else {}
     unchanged = all(outcome.state == "kept" for outcome in outcomes) and previous.get("key") == key
-    if unchanged and not force and (out / "report" / "index.html").is_file():
-        return len(read_table(out / "cohort", "failures"))
+    if unchanged and not force:
+        return Finished(failures=len(read_table(out / "cohort", "failures")), changed=False)
     ids = sorted(subject.subject_id for subject in study.subjects)
     tables = gather(out, [name for name in COHORT_TABLES if name != "events"], ids)
     mine = {job.subject.subject_id for job in jobs}
@@ -162,8 +169,7 @@ def _finish(
     tables["failures"] = failures_frame([*_rows(tables["failures"]), *failed, *stray])
     failures = write_cohort(out, tables, study.clinical, settings)
     write_json(out / "run.json", _run_record(study, key))
-    write_report(out)
-    return failures
+    return Finished(failures=failures, changed=True)
 
 
 def _failed(out: Path, subject_id: str) -> list[dict[str, Any]]:
@@ -242,14 +248,8 @@ def require_result(out: Path) -> None:
         raise StudyError("no result folder", file=str(out), expected="the OUT of `lesiontrack run`")
 
 
-def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | None) -> int:
-    """Derive events anew from stored responses and clinical tables; no image is touched.
-
-    Returns
-    -------
-    int
-        Rows in ``cohort/failures``.
-    """
+def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | None) -> Finished:
+    """Derive events anew from stored responses and clinical tables; no image is touched."""
     require_result(out)
     stored = out / "settings.toml"
     files = [file for file in (stored if stored.is_file() else None, settings_file) if file is not None]
@@ -262,6 +262,5 @@ def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | 
     tables["failures"] = failures_frame([*kept, *(problem.row() for problem in tables_of.problems)])
     failures = write_cohort(out, tables, tables_of, settings)
     write_text(stored, as_toml(settings))
-    write_report(out)
-    log.info("events derived: %s", json.dumps({"failures": failures}))
-    return failures
+    log.info("events derived anew; rows in cohort/failures: %d", failures)
+    return Finished(failures=failures, changed=True)

@@ -13,11 +13,14 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lesiontrack.domain.geometry import Grid
 from lesiontrack.domain.history import Registration
@@ -29,6 +32,7 @@ from lesiontrack.tables.schema import Kind
 
 __all__ = [
     "LabelMap",
+    "TableWriter",
     "gather",
     "load_views",
     "read_json",
@@ -101,6 +105,48 @@ def write_table(folder: Path, name: str, data: pd.DataFrame) -> None:
     data.to_parquet(aside, index=False)
     aside.replace(folder / f"{name}.parquet")
     write_text(folder / f"{name}.csv", _spreadsheet_safe(data).to_csv(index=False, lineterminator="\n"))
+
+
+class TableWriter:
+    """Writes a declared table piece by piece, for more rows than memory holds; in place only when all is written."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._name = name
+        self._final = {suffix: folder / f"{name}.{suffix}" for suffix in ("parquet", "csv")}
+        self._aside = {suffix: folder / f".{name}.{suffix}.writing" for suffix in ("parquet", "csv")}
+        self._parquet: pq.ParquetWriter | None = None
+        self._text = self._aside["csv"].open("w", encoding="utf-8", newline="")
+        self._rows = 0
+
+    def __enter__(self) -> TableWriter:
+        """Return itself."""
+        return self
+
+    def write(self, data: pd.DataFrame) -> None:
+        """Append a frame of the declared table."""
+        arrow = pa.Table.from_pandas(validate(self._name, data), preserve_index=False)
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(self._aside["parquet"], arrow.schema)
+        self._parquet.write_table(arrow.cast(self._parquet.schema))
+        header = self._rows == 0 and self._text.tell() == 0
+        _spreadsheet_safe(data).to_csv(self._text, index=False, lineterminator="\n", header=header)
+        self._rows += len(data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put both files into place, or leave nothing behind."""
+        if kind is None and self._parquet is None:
+            self.write(empty(self._name))
+        if self._parquet is not None:
+            self._parquet.close()
+        self._text.close()
+        for suffix, aside in self._aside.items():
+            if kind is None:
+                aside.replace(self._final[suffix])
+            else:
+                aside.unlink(missing_ok=True)
 
 
 def _spreadsheet_safe(data: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@
 also when they are empty.
 """
 
-from lesiontrack.tables.judged import assessment_rows, judgement_frames
+from lesiontrack.tables.judged import assessment_rows, assessment_subject_row, judgement_frames
 from lesiontrack.tables.rows import failures_frame, history_frames
 from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
 
@@ -14,6 +14,7 @@ __all__ = [
     "Kind",
     "Table",
     "assessment_rows",
+    "assessment_subject_row",
     "empty",
     "failures_frame",
     "frame",

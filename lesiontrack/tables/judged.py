@@ -11,7 +11,7 @@ from lesiontrack.domain.outcome import Assessment, Judgement, PhaseJudgement, Tr
 from lesiontrack.domain.study import ClinicalFacts
 from lesiontrack.tables.schema import frame
 
-__all__ = ["assessment_rows", "judgement_frames"]
+__all__ = ["assessment_rows", "assessment_subject_row", "judgement_frames"]
 
 Row = dict[str, Any]
 
@@ -121,6 +121,15 @@ def _subject(judgement: Judgement, clinical: ClinicalFacts | None) -> Row:
 def _worst_margin(facts: ClinicalFacts) -> str | None:
     found = [_MARGINS.index(t.margin) for t in facts.local_treatments if t.margin in _MARGINS]
     return _MARGINS[max(found)] if found else None
+
+
+def assessment_subject_row(assessment: Assessment) -> Row:
+    """Return the row of ``subjects`` that reads alone can fill: no clinical fact, no count."""
+    return {
+        "subject_id": assessment.subject_id,
+        "provisional": assessment.provisional,
+        **_study_outcome(assessment),
+    }
 
 
 def _study_outcome(primary: Assessment | None) -> Row:

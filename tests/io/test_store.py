@@ -17,7 +17,20 @@ from lesiontrack.domain.view import View, ViewKind
 from lesiontrack.io import store
 from lesiontrack.tables import empty, frame
 
-HOSTILE = ["../../etc/passwd", "a/b", "a\\b", ".hidden", "=HYPERLINK(1)", "", " ", "x" * 300, "CON", "é", "a%2Fb", "A~b"]
+HOSTILE = [
+    "../../etc/passwd",
+    "a/b",
+    "a\\b",
+    ".hidden",
+    "=HYPERLINK(1)",
+    "",
+    " ",
+    "x" * 300,
+    "CON",
+    "é",
+    "a%2Fb",
+    "A~b",
+]
 
 
 def test_hostile_ids_become_plain_and_different_names() -> None:
@@ -147,3 +160,29 @@ def test_json_never_holds_a_number_that_json_has_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         store.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_in_pieces_equals_the_table_at_once(tmp_path: Path) -> None:
+    """More rows than memory holds are written piece by piece, and only put in place when all is written."""
+    rows = [
+        {"subject_id": str(n), "stage": "read", "severity": "ERROR", "error": "e", "message": "m"} for n in range(5)
+    ]
+    with store.TableWriter(tmp_path, "failures") as writer:
+        writer.write(frame("failures", rows[:2]))
+        writer.write(frame("failures", rows[2:]))
+    pd.testing.assert_frame_equal(store.read_table(tmp_path, "failures"), frame("failures", rows))
+    at_once = tmp_path / "at_once"
+    store.write_table(at_once, "failures", frame("failures", rows))
+    assert (at_once / "failures.csv").read_bytes() == (tmp_path / "failures.csv").read_bytes()
+    with pytest.raises(KeyError), store.TableWriter(tmp_path / "broken", "failures") as writer:
+        writer.write(frame("failures", rows))
+        raise KeyError
+    assert list((tmp_path / "broken").iterdir()) == []
+
+
+def test_an_empty_table_in_pieces_has_its_header(tmp_path: Path) -> None:
+    """Nothing written is still the declared table."""
+    with store.TableWriter(tmp_path, "links"):
+        pass
+    pd.testing.assert_frame_equal(store.read_table(tmp_path, "links"), empty("links"))
+    assert (tmp_path / "links.csv").read_text().startswith("subject_id,timepoint_from")
