@@ -206,9 +206,10 @@ def read_clinical(folder: Path) -> Clinical:
         if rows is not None:
             typed[table] = _typed(table, rows, bad)
     _require_one_row_each(typed.get("subjects", []), bad)
+    facts = _facts(typed, bad)
     kept = {table: [row for row in rows if row["subject_id"] not in bad] for table, rows in typed.items()}
     return Clinical(
-        facts=_facts(kept, bad),
+        facts={subject_id: facts[subject_id] for subject_id in facts if subject_id not in bad},
         covariates={
             row["subject_id"]: {name: row[name] or "" for name in row if name not in TABLES["subjects"]}
             for row in kept.get("subjects", [])

@@ -50,6 +50,24 @@ PHASE_KEYS = (
     "SeriesDescription",
 )
 
+# The standard functional groups that are read, and no other: private groups repeat positions with other meanings
+# (Philips: half a pixel off).
+_FRAME_GROUPS = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "FrameContentSequence",
+    "TemporalPositionSequence",
+    "CTImageFrameTypeSequence",
+    "MRImageFrameTypeSequence",
+    "CTReconstructionSequence",
+    "CTXRayDetailsSequence",
+    "MREchoSequence",
+    "MRModifierSequence",
+    "MRDiffusionSequence",
+    "MRTimingAndRelatedParametersSequence",
+    "CardiacSynchronizationSequence",
+)
 _IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex")
 
 
@@ -261,11 +279,9 @@ def _frame_plane(dataset: Dataset, shared: Dataset, group: Dataset, path: str, n
     """Gather one frame's plane: its own functional groups go before the shared ones."""
     flat: dict[str, Dataset] = {}
     for source in (shared, group):
-        for element in source:
-            if element.VR == "SQ" and element.value:
-                for inner in element.value[0]:
-                    if inner.keyword:
-                        flat[inner.keyword] = element.value[0]
+        for sequence in _FRAME_GROUPS:
+            for item in items(source, sequence)[:1]:
+                flat.update((element.keyword, item) for element in item if element.keyword)
 
     def found(keyword: str) -> Dataset:
         return flat.get(keyword, dataset)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import highdicom as hd
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
+from pydicom.sr.coding import Code
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -68,6 +70,8 @@ class Maker:
         data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
         data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
         data.PatientID, data.PatientName, data.PatientSex = self.subject_id, "DOE^JANE", "F"
+        data.PatientBirthDate, data.AccessionNumber, data.StudyID, data.StudyTime = "19500102", "", "", "101010"
+        data.ReferringPhysicianName = ""
         data.StudyDate, data.StudyInstanceUID = self.date, f"1.2.4.{self.date}"
         data.SeriesInstanceUID, data.FrameOfReferenceUID = self.series_uid, f"1.2.5.{self.date}"
         data.Modality, data.ImageType = modality, ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -178,3 +182,78 @@ def truncate() -> Callable[[Path, int], None]:
         path.write_bytes(path.read_bytes()[:-count])
 
     return cut
+
+
+def segmentation(
+    sources: Sequence[FileDataset],
+    masks: NDArray[Any],
+    segments: Sequence[dict[str, Any]],
+    *,
+    kind: str = "BINARY",
+    **options: Any,
+) -> Any:
+    """Build a DICOM SEG of source images with highdicom.
+
+    Parameters
+    ----------
+    masks
+        (slices, rows, columns, segments), in the order of the sources; label map: (slices, rows, columns).
+    segments
+        label, category ("tissue", "anatomy", "abnormal"), type ("liver", "lesion", "spleen"), region, tracking_uid.
+    """
+    descriptions = []
+    for number, segment in enumerate(segments, start=1):
+        region = segment.get("region")
+        descriptions.append(
+            hd.seg.SegmentDescription(
+                segment_number=number,
+                segment_label=segment.get("label", f"Segment {number}"),
+                segmented_property_category=_CATEGORIES[segment.get("category", "abnormal")],
+                segmented_property_type=_TYPES[segment.get("type", "lesion")],
+                algorithm_type="MANUAL",
+                anatomic_regions=[_REGIONS[region]] if region else None,
+                tracking_uid=segment.get("tracking_uid"),
+                tracking_id=segment.get("label", "x") if segment.get("tracking_uid") else None,
+            )
+        )
+    made = hd.seg.Segmentation(
+        source_images=list(sources),
+        pixel_array=masks,
+        segmentation_type=kind,
+        segment_descriptions=descriptions,
+        series_instance_uid=options.pop("series_uid", "1.2.9.1"),
+        series_number=90,
+        sop_instance_uid=options.pop("sop_uid", "1.2.9.1.1"),
+        instance_number=1,
+        manufacturer="Maker",
+        manufacturer_model_name="Model",
+        software_versions="1",
+        device_serial_number="1",
+        **options,
+    )
+    made.PatientID = sources[0].PatientID
+    return made
+
+
+_CATEGORIES = {
+    "anatomy": Code("123037004", "SCT", "Anatomical Structure"),
+    "tissue": Code("85756007", "SCT", "Tissue"),
+    "abnormal": Code("49755003", "SCT", "Morphologically Abnormal Structure"),
+}
+_TYPES = {
+    "liver": Code("10200004", "SCT", "Liver"),
+    "spleen": Code("78961009", "SCT", "Spleen"),
+    "lesion": Code("52988006", "SCT", "Lesion"),
+}
+_REGIONS = {
+    "liver": Code("10200004", "SCT", "Liver"),
+    "lung": Code("39607008", "SCT", "Lung"),
+    "node": Code("59441001", "SCT", "Lymph node"),
+    "kidney": Code("64033007", "SCT", "Kidney"),
+}
+
+
+@pytest.fixture
+def make_seg() -> Callable[..., Any]:
+    """Return the function that builds a DICOM SEG."""
+    return segmentation
