@@ -21,7 +21,7 @@ _SAMPLES = 3000
 # Robust scale, from far to near: after a resection the cut surface has no partner and must not pull.
 _SCALES_MM = (12.0, 8.0, 5.0, 4.0)
 _STEPS = 6
-# Coarse tries use every n-th sample, from turns of a fifth of a radian (11 degrees) about each axis; the best are refined.
+# Coarse tries use every n-th sample, from turns of a fifth of a radian about each axis; the best are refined.
 _COARSE = 4
 _REFINED = 3
 _TURN = 0.2

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
+from scipy.special import gammaln
 
 from lesiontrack.domain.landmarks import Landmarks
 from lesiontrack.link.routes import Route
@@ -19,9 +20,12 @@ Points = NDArray[np.float64]
 
 # Log odds beyond these say no more: one pair of visits must not outvote all others.
 ODDS_LIMIT = 8.0
-# Share of projections that go astray, and how much further they go; keeps one slip from breaking a track.
-_STRAY_SHARE = 0.05
-_STRAY_FACTOR = 3.0
+# Degrees of freedom of the distribution of places: its tails are far heavier than a Gaussian's, since some lesions lie
+# where the map must extrapolate.
+_FREEDOM = 4.0
+# A lesion as far from its nearest landmarks as most others has the common spread; bounds of the factor for the rest.
+_NEIGHBOURS = 3
+_SPREAD_FACTORS = (0.7, 3.0)
 _PRIOR_PAIRS = 4.0
 # The median of the length of a three-dimensional Gaussian vector, in standard deviations (Maxwell distribution).
 _MAXWELL_MEDIAN = 1.538
@@ -97,8 +101,9 @@ def pair(earlier: Crowd, later: Crowd, there: Route, back: Route, settings: Link
         backward = _without_self(marks[1], later.points_lps_mm, columns, width)
     distance = _distance(earlier, later, forward_start + forward, backward_start + backward)
     spread = _spread(distance[rows, columns], settings, hepatic=earlier.hepatic)
+    own = spread * np.sqrt(_support(earlier, rows)[:, None] * _support(later, columns)[None])
     return Pairing(
-        log_odds=_log_odds(distance, size, spread, (earlier, later), settings),
+        log_odds=_log_odds(distance, size, own, (earlier, later), settings),
         distance_mm=np.linalg.norm((forward_start + forward)[:, None] - later.points_lps_mm[None], axis=-1),
         forward_lps_mm=forward_start + forward,
         backward_lps_mm=backward_start + backward,
@@ -159,16 +164,28 @@ def _spread(residual: Points, settings: LinkSettings, *, hepatic: bool) -> float
 
 
 def _log_odds(
-    distance: Points, size: Points, spread: float, crowds: tuple[Crowd, Crowd], settings: LinkSettings
+    distance: Points, size: Points, spread: Points, crowds: tuple[Crowd, Crowd], settings: LinkSettings
 ) -> Points:
-    """Return log odds of same against unrelated: Gaussian place with stray share, against the crowd's own density."""
-    place = np.zeros_like(distance)
-    for share, sigma in ((1.0 - _STRAY_SHARE, spread), (_STRAY_SHARE, _STRAY_FACTOR * spread)):
-        place += share * np.exp(-0.5 * (distance / sigma) ** 2) / (2.0 * np.pi * sigma**2) ** 1.5
-    alike = np.exp(-0.5 * (size / settings.size_spread) ** 2) + 0.02
+    """Return log odds of same against unrelated: place (multivariate t) and size, against the crowd's own density."""
+    half = (_FREEDOM + 3.0) / 2.0
+    constant = gammaln(half) - gammaln(_FREEDOM / 2.0) - 1.5 * np.log(_FREEDOM * np.pi)
+    place = constant - 3.0 * np.log(spread) - half * np.log1p((distance / spread) ** 2 / _FREEDOM)
+    alike = np.log(np.exp(-0.5 * (size / settings.size_spread) ** 2) + 0.02)
     random = settings.alone_odds * max(_density(crowds[0]), _density(crowds[1]))
-    odds: Points = np.log(np.maximum(place * alike, 1e-300) / random)
-    return np.clip(odds, -ODDS_LIMIT, ODDS_LIMIT)
+    odds: Points = np.clip(place + alike - np.log(random), -ODDS_LIMIT, ODDS_LIMIT)
+    return odds
+
+
+def _support(crowd: Crowd, pairs: NDArray[np.intp]) -> Points:
+    """Return (n,) factors of the spread: how far each lesion's nearest landmarks are, against the usual."""
+    n = len(crowd.points_lps_mm)
+    if len(pairs) < _NEIGHBOURS + 1:
+        return np.ones(n)
+    distance = np.linalg.norm(crowd.points_lps_mm[:, None] - crowd.points_lps_mm[pairs][None], axis=-1)
+    distance[pairs, np.arange(len(pairs))] = np.inf
+    mean = np.sort(distance, axis=1)[:, :_NEIGHBOURS].mean(axis=1)
+    factors: Points = np.clip(mean / np.median(mean[pairs]), *_SPREAD_FACTORS)
+    return factors
 
 
 def _density(crowd: Crowd) -> float:
