@@ -141,7 +141,7 @@ def _describe(dataset: Dataset, header: SeriesHeader, modality: str, series_uid:
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = header.study_uid, series_uid
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = day
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = header.time
-    dataset.ReferringPhysicianName, dataset.StudyID = "", ""
+    dataset.ReferringPhysicianName, dataset.StudyID = "", header.accession_number or "1"
     dataset.AccessionNumber = header.accession_number
     dataset.StudyDescription, dataset.SeriesDescription = header.study_description, header.series_description
     dataset.Modality, dataset.SeriesNumber = modality, header.series_number
@@ -213,7 +213,7 @@ def localizer_slices(volume: Volume, header: SeriesHeader, folder: Path, *, seri
     dataset.Rows, dataset.Columns = picture.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType, dataset.KVP = -1024, 1, "HU", 120
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType, dataset.KVP = -1024, 1, "US", 120
     dataset.PixelData = picture.tobytes()
     dataset.compress(JPEGLSLossless, generate_instance_uid=False)
     path = folder / "0001.dcm"
@@ -222,11 +222,17 @@ def localizer_slices(volume: Volume, header: SeriesHeader, folder: Path, *, seri
 
 
 def write_segmentation(
-    segmentation: Segmentation, source_files: Sequence[Path], path: Path, *, series_number: int, description: str
+    segmentation: Segmentation,
+    source_files: Sequence[Path],
+    path: Path,
+    *,
+    series_number: int,
+    description: str,
+    deflated: bool = True,
 ) -> Path:
     """Write a segmentation as one binary DICOM SEG: the liver, every lesion segment, every ablation zone.
 
-    Empty frames are left out and the file is deflated (PS3.5 A.5). UIDs follow from the source series and the content.
+    Empty frames are left out. UIDs follow from the source series and the content.
 
     Parameters
     ----------
@@ -236,6 +242,8 @@ def write_segmentation(
         The series it belongs to, in slice order (k).
     path
         File to write; its folder is made.
+    deflated
+        Deflated transfer syntax (PS3.5 A.5), about a twentieth of the size; False: plain explicit VR little endian.
 
     Raises
     ------
@@ -275,7 +283,8 @@ def write_segmentation(
         omit_empty_frames=True,
     )
     _fix_clock(written, sources[0], series_uid)
-    written.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    if deflated:
+        written.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path.parent.mkdir(parents=True, exist_ok=True)
     written.save_as(path, enforce_file_format=True)
     return path

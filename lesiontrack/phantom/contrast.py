@@ -149,13 +149,13 @@ _MR_T1_PORTAL: dict[Tissue, float] = {
 
 _APPEARANCES = {
     ("CT", "portal venous"): Appearance(
-        modality="CT", phase="portal venous", values=_CT_PORTAL, noise=5.0, texture=3.5, window=(60, 400)
+        modality="CT", phase="portal venous", values=_CT_PORTAL, noise=4.5, texture=3.5, window=(60, 400)
     ),
     ("CT", "late arterial"): Appearance(
-        modality="CT", phase="late arterial", values=_CT_ARTERIAL, noise=5.0, texture=3.5, window=(60, 400)
+        modality="CT", phase="late arterial", values=_CT_ARTERIAL, noise=4.5, texture=3.5, window=(60, 400)
     ),
     ("MR", "portal venous"): Appearance(
-        modality="MR", phase="portal venous", values=_MR_T1_PORTAL, noise=6.0, texture=8.0, window=(320, 640)
+        modality="MR", phase="portal venous", values=_MR_T1_PORTAL, noise=5.0, texture=8.0, window=(320, 640)
     ),
 }
 

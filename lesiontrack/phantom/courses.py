@@ -29,7 +29,7 @@ Sizes = tuple[float | None, ...]
 CT5 = Imaging(pixel_mm=2.2, slice_mm=5.0, matrix=168)
 CT4 = Imaging(pixel_mm=2.0, slice_mm=4.0, matrix=192)
 CT3 = Imaging(pixel_mm=2.2, slice_mm=3.0, matrix=176)
-CT_FINE = Imaging(pixel_mm=1.6, slice_mm=5.0, matrix=228)
+CT_FINE = Imaging(pixel_mm=1.6, slice_mm=5.0, matrix=224)
 CT_WIDE = Imaging(pixel_mm=2.0, slice_mm=5.0, matrix=212)
 CT_ARTERIAL = Imaging(pixel_mm=1.8, slice_mm=5.0, matrix=208, phase="late arterial")
 MR = Imaging(modality="MR", pixel_mm=2.2, slice_mm=4.0, matrix=176)

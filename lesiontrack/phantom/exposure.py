@@ -61,7 +61,7 @@ def expose(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.int16]:
     """Add the scanner's noise, correlated in the plane as a soft kernel makes it, and store as 16-bit integers."""
     appearance = canvas.appearance
     noise = rng.standard_normal(canvas.values.shape, dtype=np.float32)
-    noise = ndimage.gaussian_filter(noise, (0.0, 1.15, 1.15))
+    noise = ndimage.gaussian_filter(noise, (0.0, 1.4, 1.4))
     values = canvas.values
     if appearance.modality == "CT":
         exposed = values + noise * np.float32(appearance.noise / noise.std())

@@ -13,7 +13,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless
 
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.errors import GeometryError, SegmentationError
@@ -255,6 +255,15 @@ def test_empty_frames_are_left_out_and_the_file_is_deflated(tmp_path: Path) -> N
     assert dataset.StudyInstanceUID == source.StudyInstanceUID
     assert dataset.FrameOfReferenceUID == source.FrameOfReferenceUID
     assert {dataset.SeriesDate, dataset.ContentDate} == {"20200229"}
+
+
+def test_a_plain_file_holds_the_same_segmentation(tmp_path: Path) -> None:
+    marked, path, files = written_seg(tmp_path)
+    plain = tmp_path / "plain.dcm"
+    write_segmentation(marked, files, plain, series_number=100, description="Lesions", deflated=False)
+    one, two = dcmread(path), dcmread(plain)
+    assert two.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert one.to_json_dict() == two.to_json_dict()
 
 
 def test_a_segmentation_is_the_same_every_time(tmp_path: Path) -> None:
