@@ -90,6 +90,9 @@ def brief(outcome: Outcome) -> tuple[int, int, str]:
         ("therapy, then death", followed(56, death=120, therapy=80), (56, 0, "NEW_THERAPY"), (120, 1, "DEATH")),
         ("therapy before the start", followed(56, 112, pd=112, therapy=-5), (112, 1, "PD"), (112, 1, "PD")),
         ("therapy after PD", followed(56, 112, pd=112, therapy=113), (112, 1, "PD"), (112, 1, "PD")),
+        ("therapy on the day of the start", followed(56, therapy=0), (0, 0, "NEW_THERAPY"), (56, 0, "LAST_ADEQUATE")),
+        ("only a scan on the day of the start", followed(0), (0, 0, "NO_POSTBASELINE"), (0, 0, "NO_POSTBASELINE")),
+        ("death on the day of the start", followed(death=0), (0, 1, "DEATH"), (0, 1, "DEATH")),
         ("no baseline, alive", followed(56, baseline=False), (0, 0, "NO_BASELINE"), (0, 0, "NO_BASELINE")),
         ("no baseline, late death", followed(56, 112, death=140, baseline=False), (0, 0, "MISSED"), (140, 1, "DEATH")),
         (
@@ -261,6 +264,29 @@ def test_a_progression_without_a_site_competes_with_both_sites() -> None:
 def test_interval_by_site_begins_at_that_compartments_imaging() -> None:
     assert any_site(sites(extrahepatic=200), Cause.EXTRAHEPATIC).left == day(112)
     assert any_site(sites(hepatic=200), Cause.HEPATIC).left == day(168)
+
+
+def test_imaging_on_the_day_of_progression_or_of_the_start_is_no_earlier_look() -> None:
+    assert any_site(sites(hepatic=112), Cause.HEPATIC).left == day(56)
+    assert any_site(sites(hepatic=112, liver=(0, 112)), Cause.HEPATIC).left == START
+    assert any_site(sites(liver=(-7, 0)), Cause.HEPATIC).reason is EventReason.NO_POSTBASELINE
+    assert first_progression(replace(sites(), unsited_pd_date=day(112))).left == day(56)
+    assert first_progression(replace(sites(), unsited_pd_date=day(150))).left == day(112)
+
+
+@pytest.mark.parametrize(("interval_days", "window_days"), [(0, 7), (56, -1)])
+def test_a_schedule_step_needs_a_positive_interval(interval_days: int, window_days: int) -> None:
+    with pytest.raises(ClinicalError, match="positive interval"):
+        ScheduleStep(interval_days=interval_days, window_days=window_days)
+    assert ScheduleStep(interval_days=1, window_days=0).window_days == 0
+
+
+def test_a_schedule_begins_undated_and_goes_on_in_order() -> None:
+    first = ScheduleStep(interval_days=56, window_days=7)
+    later, latest = (replace(first, from_date=day(number)) for number in (100, 200))
+    for steps in ((), (later,), (first, first), (first, latest, later)):
+        with pytest.raises(ClinicalError, match="schedule"):
+            Schedule(steps=steps)
 
 
 def test_death_is_no_site() -> None:
