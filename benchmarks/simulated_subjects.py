@@ -137,7 +137,8 @@ def _in_liver(points: Points, shape: Points, inset: float = 0.0) -> NDArray[np.b
     tip = ((points - np.array([-38.0, 8.0, -52.0])) / (np.array([34.0, 42.0, 52.0]) * shape - inset)) ** 2
     notch = ((points - np.array([15.0, 45.0, -35.0])) / (np.array([30.0, 35.0, 45.0]) + inset)) ** 2
     inside: NDArray[np.bool_] = (right.sum(-1) < 1) | (left.sum(-1) < 1) | (tip.sum(-1) < 1)
-    return inside & (notch.sum(-1) >= 1)
+    notched: NDArray[np.bool_] = inside & (notch.sum(-1) >= 1)
+    return notched
 
 
 def _place_lesions(rng: np.random.Generator, plan: Plan, count: int, shape: Points) -> Points:

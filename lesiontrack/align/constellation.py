@@ -137,8 +137,8 @@ def _last_gates(lesions: Constellation, settings: AlignSettings) -> Points:
     n = len(lesions.fixed_lps_mm)
     if n < 2:
         return np.full(n, settings.gate_sparse_mm)
-    nearest, _ = cKDTree(lesions.fixed_lps_mm).query(lesions.fixed_lps_mm, k=2)
-    gates: Points = np.clip(settings.gate_share * nearest[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
+    near = cKDTree(lesions.fixed_lps_mm).query(lesions.fixed_lps_mm, k=2)[0]
+    gates: Points = np.clip(settings.gate_share * np.asarray(near)[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
     return gates
 
 

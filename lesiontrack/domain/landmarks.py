@@ -64,7 +64,7 @@ class Landmarks:
         smoothness_mm
             Standard deviation of the Gaussian weights, mm.
         leave_out
-            (m,) landmark that each point must not use (itself), -1 for none.
+            (m,) or (m, c) landmarks that each point must not use (its own), -1 for none.
 
         Returns
         -------
@@ -74,9 +74,10 @@ class Landmarks:
         predicted = np.zeros_like(at)
         if not len(self.points_lps_mm):
             return predicted
+        unused = None if leave_out is None else leave_out.reshape(len(at), -1)
         for begin in range(0, len(at), _CHUNK):
             part = slice(begin, begin + _CHUNK)
-            out = None if leave_out is None else leave_out[part]
+            out = None if unused is None else unused[part]
             predicted[part] = self._fit(at[part], smoothness_mm, out)
         return predicted
 
@@ -99,8 +100,8 @@ class Landmarks:
         offset = (self.points_lps_mm[None] - at[:, None]) / smoothness_mm
         weight = (np.exp(-0.5 * (offset**2).sum(axis=-1)) + _FAR_WEIGHT) * self.weight
         if leave_out is not None:
-            rows = np.nonzero(leave_out >= 0)[0]
-            weight[rows, leave_out[rows]] = 0.0
+            rows, columns = np.nonzero(leave_out >= 0)
+            weight[rows, leave_out[rows, columns]] = 0.0
         # Only ratios matter: the nearest landmark counts as one, so that the ridge means the same everywhere.
         weight /= np.maximum(weight.max(axis=1, keepdims=True), 1e-12)
         design = np.concatenate([np.ones((*offset.shape[:2], 1)), offset], axis=-1)

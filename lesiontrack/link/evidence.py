@@ -115,8 +115,7 @@ class Evidence:
         rows, columns = self._members[source], self._members[target]
         pairing = pair(self._crowd(rows), self._crowd(columns), there, back, self._settings)
         self._pairings[(source[2], source[1], target[1])] = pairing
-        odds = pairing.log_odds - self._settings.gap_penalty * (target[0] - source[0] - 1)
-        odds = np.clip(odds + self._uid_bonus(rows, columns), -ODDS_LIMIT, ODDS_LIMIT)
+        odds = np.clip(pairing.log_odds + self._uid_bonus(rows, columns), -ODDS_LIMIT, ODDS_LIMIT)
         self.log_odds[np.ix_(rows, columns)] = odds
         self.log_odds[np.ix_(columns, rows)] = odds.T
         self.distance_mm[np.ix_(rows, columns)] = pairing.distance_mm

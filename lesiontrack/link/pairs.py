@@ -17,6 +17,7 @@ from lesiontrack.link.settings import LinkSettings
 __all__ = ["Crowd", "Pairing", "pair"]
 
 Points = NDArray[np.float64]
+Ints = NDArray[np.intp]
 
 # Log odds beyond these say no more: one pair of visits must not outvote all others.
 ODDS_LIMIT = 8.0
@@ -26,6 +27,8 @@ _FREEDOM = 4.0
 # A lesion as far from its nearest landmarks as most others has the common spread; bounds of the factor for the rest.
 _NEIGHBOURS = 3
 _SPREAD_FACTORS = (0.7, 3.0)
+# Pairs nearer than this are rivals worth a second look, mm.
+_RIVAL_MM = 25.0
 _PRIOR_PAIRS = 4.0
 # The median of the length of a three-dimensional Gaussian vector, in standard deviations (Maxwell distribution).
 _MAXWELL_MEDIAN = 1.538
@@ -86,6 +89,7 @@ def pair(earlier: Crowd, later: Crowd, there: Route, back: Route, settings: Link
     none = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
     marks = (none, none)
     rows = columns = np.zeros(0, dtype=np.intp)
+    width = settings.smoothness_end_mm
     for step in range(settings.rounds):
         share = step / max(settings.rounds - 1, 1)
         limit = _between(gate, _last_gates(earlier, settings), share)
@@ -100,6 +104,9 @@ def pair(earlier: Crowd, later: Crowd, there: Route, back: Route, settings: Link
         forward = _without_self(marks[0], earlier.points_lps_mm, rows, width)
         backward = _without_self(marks[1], later.points_lps_mm, columns, width)
     distance = _distance(earlier, later, forward_start + forward, backward_start + backward)
+    ahead = _Side(earlier.points_lps_mm, forward_start, later.points_lps_mm, marks[0], width)
+    behind = _Side(later.points_lps_mm, backward_start, earlier.points_lps_mm, marks[1], width)
+    distance = _without_either(distance, ahead, behind, (rows, columns))
     spread = _spread(distance[rows, columns], settings, hepatic=earlier.hepatic)
     own = spread * np.sqrt(_support(earlier, rows)[:, None] * _support(later, columns)[None])
     return Pairing(
@@ -122,6 +129,40 @@ def _distance(earlier: Crowd, later: Crowd, forward: Points, backward: Points) -
     return mean
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """One direction of a pair of visits: source points, where they start in the target, target points, landmarks."""
+
+    points: Points
+    started: Points
+    targets: Points
+    marks: Landmarks
+    width_mm: float
+
+    def distance(self, pick: Ints, against: Ints, unused: Ints) -> Points:
+        """Return (q,) distances of chosen sources' predictions from chosen targets, some landmarks left out."""
+        moved = self.marks.predict(self.points[pick], smoothness_mm=self.width_mm, leave_out=unused)
+        length: Points = np.linalg.norm(self.started[pick] + moved - self.targets[against], axis=1)
+        return length
+
+
+def _without_either(distance: Points, ahead: _Side, behind: _Side, pairs: tuple[Ints, Ints]) -> Points:
+    """Measure close rivals anew without the landmarks of either end.
+
+    The pair that a rival already has must not pull its neighbours' predictions away: that would make it look right by
+    its own doing.
+    """
+    near_rows, near_columns = np.nonzero(distance < _RIVAL_MM)
+    first, second = np.full(len(distance), -1, dtype=np.intp), np.full(distance.shape[1], -1, dtype=np.intp)
+    first[pairs[0]] = second[pairs[1]] = np.arange(len(pairs[0]))
+    unused = np.stack([first[near_rows], second[near_columns]], axis=1)
+    there = ahead.distance(near_rows, near_columns, unused)
+    back = behind.distance(near_columns, near_rows, unused)
+    fair = distance.copy()
+    fair[near_rows, near_columns] = (there + back) / 2.0
+    return fair
+
+
 def _without_self(marks: Landmarks, points: Points, pairs: NDArray[np.intp], width: float) -> Points:
     own = np.full(len(points), -1, dtype=np.intp)
     own[pairs] = np.arange(len(pairs))
@@ -134,8 +175,8 @@ def _last_gates(crowd: Crowd, settings: LinkSettings) -> Points:
         return np.full(len(crowd.points_lps_mm), settings.extrahepatic_gate_mm)
     if len(crowd.points_lps_mm) < 2:
         return np.full(len(crowd.points_lps_mm), settings.gate_sparse_mm)
-    nearest, _ = cKDTree(crowd.points_lps_mm).query(crowd.points_lps_mm, k=2)
-    gates: Points = np.clip(settings.gate_share * nearest[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
+    near = cKDTree(crowd.points_lps_mm).query(crowd.points_lps_mm, k=2)[0]
+    gates: Points = np.clip(settings.gate_share * np.asarray(near)[:, 1], settings.gate_end_mm, settings.gate_sparse_mm)
     return gates
 
 

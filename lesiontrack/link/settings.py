@@ -77,13 +77,7 @@ class LinkSettings(BaseModel):
         default=30.0, gt=0.0, le=100.0, description="First gate outside the liver, mm; lesions there are few."
     )
     alone_odds: float = Field(
-        default=0.25, gt=0.0, le=10.0, description="Prior odds that a lesion has no partner at the other visit."
-    )
-    gap_penalty: float = Field(
-        default=1.0,
-        ge=0.0,
-        le=10.0,
-        description="Log odds lost for each visit between at which the lesion was in view and not seen.",
+        default=0.1, gt=0.0, le=10.0, description="Prior odds that a lesion has no partner at the other visit."
     )
     tracking_uid_bonus: float = Field(
         default=4.0,
