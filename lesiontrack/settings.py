@@ -7,6 +7,7 @@ a setting of that name, without a section (``visit_window_days = 21``), as the c
 from __future__ import annotations
 
 import tomllib
+from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -129,10 +130,15 @@ def _fill(section: tomlkit.items.Table, values: BaseModel) -> None:
 
 
 def _without_none(value: Any) -> Any:
+    """Return a value as TOML holds it: no nulls, and tables on one line, where they cannot end the section."""
     if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
+        table = tomlkit.inline_table()
+        table.update({key: _without_none(item) for key, item in value.items() if item is not None})
+        return table
     if isinstance(value, list):
-        return [_without_none(item) for item in value if item is not None]
+        array = tomlkit.array()
+        array.extend(_without_none(item) for item in value if item is not None)
+        return array
     return value
 
 
@@ -153,6 +159,6 @@ def _allowed(annotation: Any) -> str:
         return _allowed(inner[0]) if len(inner) == 1 else ""
     if str(get_origin(annotation)) == "typing.Literal":
         return f" One of: {', '.join(str(value) for value in get_args(annotation))}."
-    if isinstance(annotation, type) and hasattr(annotation, "__members__"):
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
         return f" One of: {', '.join(str(member.value) for member in annotation)}."
     return ""

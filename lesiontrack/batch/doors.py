@@ -17,7 +17,7 @@ from lesiontrack.settings import load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.censor_cases import censoring_document
 from lesiontrack.tables import COHORT_TABLES, failures_frame, frame
-from lesiontrack.trace import RestsOn, Trace, trace
+from lesiontrack.trace import RestsOn, Trace, Traces, trace
 
 __all__ = ["analyse_events", "censor_cases", "index_archive", "trace_result"]
 
@@ -134,7 +134,7 @@ def analyse_events(
 
 def trace_result(
     out: Path, *, subject_id: str | None, endpoint: str | None, lesion: str | None, sop_instance: str | None
-) -> Trace | RestsOn:
+) -> Trace | Traces | RestsOn:
     """Walk from a date to its evidence, or from a lesion or image to all that rests on it."""
     require_result(out)
     tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES}

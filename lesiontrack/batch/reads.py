@@ -10,9 +10,10 @@ from pathlib import Path
 
 from lesiontrack.domain.problem import Problem
 from lesiontrack.errors import LesiontrackError, StudyError
+from lesiontrack.io.cdisc import SdtmResult, assess_sdtm, write_rs
 from lesiontrack.io.reads import AssessmentsWriter, CaseResult, assess_cases
 from lesiontrack.io.store import TableWriter
-from lesiontrack.settings import load_settings
+from lesiontrack.settings import Settings, load_settings
 from lesiontrack.tables import assessment_rows, assessment_subject_row, failures_frame, frame
 
 __all__ = ["assess_reads"]
@@ -42,13 +43,29 @@ def assess_reads(reads: Path, out: Path, *, settings_file: Path | None) -> int:
     return failures
 
 
+def _assess_folder(reads: Path, out: Path, settings: Settings) -> int:
+    """Assess SDTM TU and TR, one evaluator at a time, into ``rs.csv`` and the cohort's tables."""
+    results: list[SdtmResult] = []
+
+    def kept() -> Iterator[SdtmResult]:
+        for result in assess_sdtm(reads, settings.assess):
+            results.append(result)
+            yield result
+
+    records, failed = write_rs(kept(), out / "rs.csv")
+    cases = (CaseResult(case_id=r.evaluator.subject_id, assessment=r.assessment, error=r.error) for r in results)
+    failures = _write_tables(out / "cohort", cases, several_readers=True)
+    log.info("evaluators: %d assessed, %d with an error; RS records: %d", len(results), len(failed), records)
+    return failures
+
+
 def _noted(results: Iterable[CaseResult], writer: AssessmentsWriter) -> Iterator[CaseResult]:
     for result in results:
         writer.add(result)
         yield result
 
 
-def _write_tables(cohort: Path, results: Iterable[CaseResult]) -> int:
+def _write_tables(cohort: Path, results: Iterable[CaseResult], *, several_readers: bool = False) -> int:
     """Write responses, subjects and failures piece by piece; return the number of failures."""
     failures = 0
     with ExitStack() as stack:
@@ -60,7 +77,9 @@ def _write_tables(cohort: Path, results: Iterable[CaseResult]) -> int:
             done = [result.assessment for result in chunk if result.assessment is not None]
             problems = [_problem(result.case_id, result.error) for result in chunk if result.error is not None]
             responses.write(frame("responses", [row for one in done for row in assessment_rows(one)]))
-            subjects.write(frame("subjects", [assessment_subject_row(one) for one in done]))
+            # `subjects` has one row for each subject: which reader's it would be is for the adjudicator to say.
+            rows = [] if several_readers else [assessment_subject_row(one) for one in done]
+            subjects.write(frame("subjects", rows))
             failed.write(failures_frame(problem.row() for problem in problems))
             failures += len(problems)
     return failures
