@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from benchmarks.simulated_subjects import START, make_lesion, make_subject
 from numpy.typing import NDArray
 
+from benchmarks.simulated_subjects import START, make_lesion, make_subject
 from lesiontrack.domain.geometry import Transform
 from lesiontrack.domain.history import Registration
 from lesiontrack.domain.lesion import Fate, Lesion, LinkKind, MissingState, Track, TreatedZone
@@ -289,9 +289,7 @@ def test_a_place_names_the_nearest_lesion_of_that_visit() -> None:
 
 
 def test_a_place_far_from_every_lesion_is_a_problem() -> None:
-    ablation = LocalTreatment(
-        date=day(0.5), method="ABLATION", place_lps_mm=(150.0, 150.0, 150.0), place_date=day(0)
-    )
+    ablation = LocalTreatment(date=day(0.5), method="ABLATION", place_lps_mm=(150.0, 150.0, 150.0), place_date=day(0))
     tracking = link(row(0), row(1), treatments=[ablation])
     assert not any(t.treatments for t in tracking.tracks)
     assert tracking.problems
@@ -336,9 +334,7 @@ def test_a_zone_that_no_row_names_still_means_treated() -> None:
 
 
 def test_a_nodule_at_the_zone_after_a_clean_control_is_a_track_of_its_own() -> None:
-    ablation = LocalTreatment(
-        date=day(0.5), method="ABLATION", place_lps_mm=(-36.0, 4.0, 8.0), place_date=day(0)
-    )
+    ablation = LocalTreatment(date=day(0.5), method="ABLATION", place_lps_mm=(-36.0, 4.0, 8.0), place_date=day(0))
     nodule = make_lesion(2, 50, CENTRES[3] + np.array([-8.0, 0.0, 0.0]), 4.0)
     tracking = link(
         row(0),
@@ -355,12 +351,14 @@ def test_a_nodule_at_the_zone_after_a_clean_control_is_a_track_of_its_own() -> N
 
 
 def test_a_new_lesion_far_from_the_treated_site_is_no_recurrence() -> None:
-    ablation = LocalTreatment(
-        date=day(0.5), method="ABLATION", place_lps_mm=(-36.0, 4.0, 8.0), place_date=day(0)
-    )
+    ablation = LocalTreatment(date=day(0.5), method="ABLATION", place_lps_mm=(-36.0, 4.0, 8.0), place_date=day(0))
     far = make_lesion(2, 50, np.array([-80.0, 4.0, 8.0]), 4.0)
     tracking = link(
-        row(0), row(1, skip=[3]), row(2, skip=[3], extra=[far]), treatments=[ablation], zones=[zone(1, CENTRES[3], 14.0)]
+        row(0),
+        row(1, skip=[3]),
+        row(2, skip=[3], extra=[far]),
+        treatments=[ablation],
+        zones=[zone(1, CENTRES[3], 14.0)],
     )
     assert track_of(tracking, 2, 50).recurrence_of is None
 
@@ -423,7 +421,7 @@ def test_several_scans_in_a_visit_use_their_own_registrations(scans: int) -> Non
     if scans == 2:
         place = np.array([0.0, 0.0, 200.0])
         lesions.append(make_lesion(0, 30, place, 5.0, site="LUNG", series="C0"))
-        lesions.append(make_lesion(1, 30, place + (100.0, 0.0, 0.0), 5.0, site="LUNG", series="C1"))
+        lesions.append(make_lesion(1, 30, place + shift[:3, 3], 5.0, site="LUNG", series="C1"))
         registrations.append(
             replace(
                 registrations[0],
