@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,22 @@ _CLEARLY_THICKER = 1.2
 _CT_AIR = -200
 _INT16 = np.iinfo(np.int16)
 _MOST_VOXELS = 2**31
+# Deflate packs at most so many bytes into one.
+_BEST_DEFLATION = 1032
+# No scanner places a voxel further away, mm.
+_FURTHEST_MM = 1e5
+# What nibabel raises on damaged files.
+_DAMAGE = (
+    ImageFileError,
+    HeaderDataError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    ZeroDivisionError,
+    zlib.error,
+)
 
 
 def is_label_map_or_volume(path: Path) -> bool:
@@ -110,6 +127,8 @@ def read_array(path: Path | str) -> tuple[Grid, NDArray[Any]]:
     path = Path(path)
     try:
         affine, array = _read_nifti(path) if ".nii" in path.suffixes else _read_itk(path)
+        if not np.isfinite(affine).all() or np.abs(affine).max() > _FURTHEST_MM:
+            raise GeometryError("impossible patient space", found=str(affine[:3].tolist()))
         grid = Grid(shape=_shape(array, path), affine=affine)
     except ImageError as error:
         raise type(error)(error.message, file=str(path), found=error.found, expected=error.expected) from error
@@ -130,17 +149,24 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
             raise GeometryError("no patient space: neither sform nor qform is set")
         if int(np.prod(image.shape, dtype=np.float64)) > _MOST_VOXELS:
             raise ImageError("more voxels than an image can have", found=str(image.shape))
+        _require_room(path, image)
         slope, intercept = image.dataobj.slope, image.dataobj.inter
         scaled = not (slope == 1 and intercept == 0)
         array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, ZeroDivisionError) as error:
+    except _DAMAGE as error:
         raise ImageError("damaged NIfTI file", found=type(error).__name__) from error
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all():
-        raise GeometryError("affine is not finite")
     return _RAS_TO_LPS @ affine, array
+
+
+def _require_room(path: Path, image: Any) -> None:
+    """Refuse a file that is too short for what it claims, before memory is set aside for it."""
+    claimed = int(np.prod(image.shape, dtype=np.float64)) * image.get_data_dtype().itemsize
+    packed = path.suffix == ".gz"
+    if claimed > path.stat().st_size * (_BEST_DEFLATION if packed else 1):
+        raise ImageError("image data truncated", found=f"{path.stat().st_size} bytes", expected=f"{claimed}")
 
 
 def _read_itk(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:

@@ -67,7 +67,8 @@ def voxels_on(grid: Grid, own: Grid, mask: NDArray[np.bool_]) -> tuple[NDArray[n
     index = grid.to_index(own.to_lps_mm(marked))
     steps = np.linalg.inv(grid.affine[:3, :3]) @ own.affine[:3, :3]
     off = np.abs(index - np.rint(index)).max()
-    whole = np.rint(index).astype(np.intp)
+    # Clipped just outside, so that what lies far away still fits a whole number.
+    whole = np.rint(np.clip(index, -1, np.array(grid.shape))).astype(np.intp)
     inside = np.all((whole >= 0) & (whole < np.array(grid.shape)), axis=1)
     require_inside(inside, grid, own.to_lps_mm(marked))
     if off <= LATTICE_TOLERANCE_VOXELS and same_lattice(steps, np.ptp(marked, axis=0)):

@@ -26,6 +26,9 @@ __all__ = ["NotAVolumeError", "Stack", "stacks_of"]
 _DIRECTION_TOLERANCE = 5e-4
 _TILT_NOTE_DEGREES = 0.1
 _MOST_GROUPS = 64
+# No scanner places a voxel further away or makes a wider one, mm.
+_FURTHEST_MM = 1e5
+_WIDEST_MM = 100.0
 
 SameContent = Callable[[Plane, Plane], bool]
 
@@ -128,6 +131,10 @@ def _require_geometry(planes: list[Plane]) -> None:
         lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
         if np.abs(lengths - 1).max() > 1e-2 or abs(row @ column) > 1e-2:
             raise GeometryError("orientation is not two perpendicular unit vectors", found=str(plane.orientation))
+        if np.abs(_place(plane)).max() > _FURTHEST_MM or _spacing(plane).max() > _WIDEST_MM:
+            raise GeometryError(
+                "impossible position or pixel spacing", found=str((plane.position_lps_mm, plane.spacing_mm))
+            )
         if _spacing(plane).min() <= 0:
             raise GeometryError("pixel spacing is not positive", found=str(plane.spacing_mm))
 
@@ -160,6 +167,11 @@ def _directions(plane: Plane) -> NDArray[np.float64]:
 def _spacing(plane: Plane) -> NDArray[np.float64]:
     """Distance between rows and between columns, mm, shape (2,)."""
     return np.array(plane.spacing_mm, dtype=np.float64)
+
+
+def _place(plane: Plane) -> NDArray[np.float64]:
+    """Centre of the first pixel, LPS mm, shape (3,)."""
+    return np.array(plane.position_lps_mm, dtype=np.float64)
 
 
 def _normal(plane: Plane) -> NDArray[np.float64]:
