@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lesiontrack.errors import StudyError
 from lesiontrack.io.dicom_write import SeriesHeader, localizer_slices, write_segmentation, write_series
 from lesiontrack.phantom import PhantomSubject, PhantomVisit, SubjectPlan, subject_plans, uid_of
 
@@ -44,8 +45,8 @@ ablation_zone = "ablation|zone|treated"
 def write_phantom_study(
     folder: Path,
     *,
-    subjects: int = 6,
-    seed: int = 20,
+    subjects: int,
+    seed: int,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[SubjectPlan, ...]:
     """Write a study of phantom subjects; the same seed gives the same bytes.
@@ -65,7 +66,14 @@ def write_phantom_study(
     -------
     tuple of SubjectPlan
         What was written, truth included.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds anything already: a study is never mixed with another.
     """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError("the folder to write a phantom study into is not empty", file=str(folder))
     plans = subject_plans(subjects=subjects, seed=seed)
     write_subjects(folder, plans, progress=progress)
     return plans

@@ -36,7 +36,7 @@ MR = Imaging(modality="MR", pixel_mm=2.2, slice_mm=4.0, matrix=176)
 MR_THICK = Imaging(modality="MR", pixel_mm=2.1, slice_mm=5.0, matrix=180)
 
 # Extrahepatic places in the subject's own space, mm: the base of the right lung, a mesenteric node.
-RIGHT_LUNG = (-92.0, 30.0, 100.0)
+RIGHT_LUNG = (-92.0, 30.0, 96.0)
 NODE = (0.0, 0.0, -78.0)
 
 

@@ -36,7 +36,7 @@ class Imaging:
     pixel_mm: float = 2.0
     slice_mm: float = 5.0
     matrix: int = 192
-    height_mm: float = 255.0
+    height_mm: float = 260.0
     localizer: bool = False
 
 

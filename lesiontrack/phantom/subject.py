@@ -144,7 +144,7 @@ class PhantomSubject:
         """Return the grid of a visit: axial, centred near the body, its place rounded as a scanner's is."""
         imaging = self.plan.visits[number].imaging
         rng = np.random.default_rng([self.plan.seed, 4, number])
-        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 6)
+        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 8)
         slices = int(imaging.height_mm // imaging.slice_mm)
         extent = np.array(
             [imaging.matrix * imaging.pixel_mm, imaging.matrix * imaging.pixel_mm, slices * imaging.slice_mm]

@@ -16,9 +16,9 @@ from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless
 
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
-from lesiontrack.errors import GeometryError, SegmentationError
+from lesiontrack.errors import GeometryError, SegmentationError, StudyError
 from lesiontrack.io.dicom_write import SeriesHeader, localizer_slices, write_segmentation, write_series
-from lesiontrack.io.phantom_study import write_subjects
+from lesiontrack.io.phantom_study import write_phantom_study, write_subjects
 from lesiontrack.phantom import Imaging, PhantomSubject, SubjectPlan, subject_plans, uid_of
 
 HEADER = SeriesHeader(
@@ -393,3 +393,10 @@ def test_a_study_is_written_byte_for_byte_the_same(tmp_path: Path, study: Path) 
     for path in (tmp_path / "images").rglob("*.dcm"):
         twin = study / path.relative_to(tmp_path)
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(twin.read_bytes()).digest()
+
+
+def test_a_study_is_never_mixed_with_another(tmp_path: Path) -> None:
+    (tmp_path / "left.txt").write_text("something of somebody's")
+    with pytest.raises(StudyError, match="not empty"):
+        write_phantom_study(tmp_path, subjects=1, seed=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["left.txt"]
