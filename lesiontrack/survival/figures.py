@@ -198,7 +198,8 @@ def _group_text(numbers: Json, scale: TimeAxis, figures: EndpointFigures) -> str
     unit_name = scale.label.partition("(")[2].rstrip(")")
     if numbers["median"] is None and numbers["median_ci"][0] is None:
         return f"{text}, median not reached"
-    return f"{text}, median {median} {unit_name} ({level} CI {low} to {high})"
+    reached = median if numbers["median"] is None else f"{median} {unit_name}"
+    return f"{text}, median {reached} ({level} CI {low} to {high})"
 
 
 def _on_axis(time: float | None, scale: TimeAxis) -> str:
