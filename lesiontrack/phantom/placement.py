@@ -92,7 +92,7 @@ def _attempt(plan: SubjectPlan, room: _LiverRoom, rng: np.random.Generator) -> d
     reach = {lesion.name: _reach_mm(lesion, shapes[lesion.name]) for lesion in plan.lesions}
     placed: dict[str, PlacedLesion] = {}
     for lesion in sorted(plan.lesions, key=lambda each: (each.place.edge_of is not None, -reach[each.name])):
-        centre = _centre(lesion, plan, room, placed, reach, gap, rng)
+        centre = _centre(lesion, room, placed, reach, gap, rng)
         if centre is None:
             return None
         placed[lesion.name] = PlacedLesion(plan=lesion, centre_mm=centre, shape=shapes[lesion.name])
@@ -101,7 +101,6 @@ def _attempt(plan: SubjectPlan, room: _LiverRoom, rng: np.random.Generator) -> d
 
 def _centre(
     lesion: LesionPlan,
-    plan: SubjectPlan,
     room: _LiverRoom,
     placed: dict[str, PlacedLesion],
     reach: dict[str, float],
