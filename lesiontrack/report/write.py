@@ -1,0 +1,85 @@
+"""Write the report: everything on disk that it needs is read here, and every page is written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from lesiontrack.io.store import load_views, subject_folder, write_text
+from lesiontrack.report import words
+from lesiontrack.report.case import case_page
+from lesiontrack.report.cohort import assumptions, cards, changed_settings, failures, glance, worklist
+from lesiontrack.report.estimates import endpoint_blocks
+from lesiontrack.report.source import Result, page_of, what_happened
+
+__all__ = ["write_report"]
+
+
+def write_report(out: Path) -> Path:
+    """Write ``report/index.html`` and a page for each subject from what a result folder holds.
+
+    Every page is complete in itself: no network, no other file. The same folder gives the same bytes. Pages of
+    subjects that are no longer in the folder are removed.
+
+    Parameters
+    ----------
+    out
+        Result folder.
+
+    Returns
+    -------
+    Path
+        The index.
+
+    Raises
+    ------
+    TableError, SettingsError
+        A table or the settings of the result folder is damaged.
+    """
+    result = Result.read(out)
+    environment = _environment()
+    folder = out / "report"
+    written = {folder / "index.html"}
+    template = environment.get_template("subject.html")
+    for place, case in enumerate(result.cases):
+        path = folder / page_of(case.subject_id)[0]
+        views = load_views(subject_folder(out, case.subject_id))
+        neighbours = [result.cases[n] if 0 <= n < len(result.cases) else None for n in (place - 1, place + 1)]
+        links = [None if one is None else (one.subject_id, page_of(one.subject_id)[1]) for one in neighbours]
+        page = template.render(**case_page(case, views, result.settings), neighbours=links, run=result.run)
+        write_text(path, page)
+        written.add(path)
+    write_text(folder / "index.html", _index(result, environment.get_template("index.html")))
+    for stale in set(folder.glob("*.html")) - written:
+        stale.unlink()
+    return folder / "index.html"
+
+
+def _index(result: Result, template: Template) -> str:
+    blocks = endpoint_blocks(result)
+    return template.render(
+        run=result.run,
+        glance=glance(result),
+        cards=cards(result),
+        failures=failures(result),
+        main=[block for block in blocks if block.main],
+        others=[block for block in blocks if not block.main],
+        items=worklist(result),
+        assumptions=assumptions(result.settings),
+        changed=changed_settings(result.settings),
+        confidence=f"{100 * result.settings.survival.confidence_level:g}",
+        what=what_happened,
+        words=words,
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("lesiontrack.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
