@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 import filecmp
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lesiontrack import __version__
 from lesiontrack.domain.study import ClinicalFacts, Scan, Subject, Visit
 from lesiontrack.errors import GeometryError, LesiontrackError, SegmentationError, StudyError
 from lesiontrack.io.attach import Content, VolumeKey, contents_of, free_of_rivals, target_volume
-from lesiontrack.io.catalogue import Catalogue, Notice, Problem, Progress, read_files
+from lesiontrack.io.catalogue import (
+    Catalogue,
+    Found,
+    Notice,
+    Problem,
+    Progress,
+    read_files,
+    remember,
+    remembered,
+    walk,
+)
 from lesiontrack.io.dicom import same_pixels
 from lesiontrack.io.headers import Header
 from lesiontrack.io.nifti import image_name, read_grid
 from lesiontrack.io.phases import phase_of_contrast, regions_of
+from lesiontrack.io.remembered import catalogue_from_text, catalogue_to_text
 from lesiontrack.io.series import NotAVolumeError, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.visits import group_into_visits, treatment_dates, visit_of
@@ -59,13 +72,21 @@ def index(
     """
     if not root.is_dir():
         raise StudyError("the archive is no folder", file=str(root))
-    reading = read_files(root, database=database, verify=verify, progress=progress)
-    desk = _Desk(settings=settings, labels=labels or LabelSettings())
+    found = walk(root)
+    labels = labels or LabelSettings()
+    stamp = _stamp(root, found, settings, labels, clinical)
+    kept = None if verify else remembered(database, stamp)
+    if kept is not None:
+        if progress:
+            progress(len(found), len(found))
+        return catalogue_from_text(kept)
+    reading = read_files(root, found, database=database, verify=verify, progress=progress)
+    desk = _Desk(settings=settings, labels=labels)
     for header in reading.headers:
         desk.sort(header)
     desk.settle_identities()
     subjects = [desk.subject(subject_id, clinical.get(subject_id)) for subject_id in sorted(desk.by_subject)]
-    return Catalogue(
+    catalogue = Catalogue(
         root=str(root),
         subjects=tuple(subject for subject in subjects if subject is not None),
         ignored=tuple(desk.ignored),
@@ -77,6 +98,21 @@ def index(
         needs_labels=tuple(desk.needs_labels),
         changed=reading.changed,
     )
+    remember(database, stamp, catalogue_to_text(catalogue))
+    return catalogue
+
+
+def _stamp(
+    root: Path,
+    found: Sequence[Found],
+    settings: ArchiveSettings,
+    labels: LabelSettings,
+    clinical: Mapping[str, ClinicalFacts],
+) -> str:
+    """Return a digest of all that a catalogue depends on: the program, the settings, treatments, and every file."""
+    barriers = sorted((name, treatment_dates(facts)) for name, facts in clinical.items())
+    parts = (__version__, str(root), settings.model_dump_json(), labels.model_dump_json(), repr(barriers), repr(found))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +24,10 @@ from lesiontrack.io.dataset import is_dicom
 from lesiontrack.io.headers import Header, Plane, read_header
 from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_header
 
-__all__ = ["Catalogue", "Notice", "Problem", "Progress", "read_files"]
+__all__ = ["Catalogue", "Found", "Notice", "Problem", "Progress", "read_files", "remember", "remembered", "walk"]
+
+Found = tuple[str, int, int]
+"""Path relative to the root, size in bytes, modification time in ns."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of files in all."""
@@ -113,17 +116,25 @@ class Reading:
     changed: tuple[str, ...]
 
 
-def read_files(root: Path, *, database: Path | None, verify: bool = False, progress: Progress | None = None) -> Reading:
-    """Walk an archive and return one header for each file, opening only what is new or changed.
+def read_files(
+    root: Path,
+    found: Sequence[Found],
+    *,
+    database: Path | None,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> Reading:
+    """Return one header for each file, opening only what is new or changed.
 
     Parameters
     ----------
+    found
+        What ``walk`` found.
     database
         SQLite file, made where absent; None keeps nothing.
     verify
         Hash every file and tell which differ from their hash in the catalogue (first time: store the hash).
     """
-    found = sorted(_walk(root))
     with closing(_open(database)) as base:
         key = _key(base)
         known = {row[0]: row[1:] for row in base.execute("SELECT path, size, mtime_ns, row, digest FROM files")}
@@ -131,7 +142,7 @@ def read_files(root: Path, *, database: Path | None, verify: bool = False, progr
         changed: list[str] = []
         fresh = 0
         for done, (path, size, mtime_ns) in enumerate(found, start=1):
-            old = known.pop(path, None)
+            old = known.pop(os.fsencode(path), None)
             digest = _sha256(root / path) if verify else (old[3] if old else None)
             same = old is not None and (old[0], old[1]) == (size, mtime_ns)
             if same and verify and old and old[3] and old[3] != digest:
@@ -143,7 +154,7 @@ def read_files(root: Path, *, database: Path | None, verify: bool = False, progr
                 fresh += 1
                 headers.append(_read(root / path, key))
             if not same or verify:
-                values = (path, size, mtime_ns, _to_json(headers[-1]), digest if verify else None)
+                values = (os.fsencode(path), size, mtime_ns, _to_json(headers[-1]), digest if verify else None)
                 base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", values)
             if done % _BATCH == 0:
                 base.commit()
@@ -154,22 +165,49 @@ def read_files(root: Path, *, database: Path | None, verify: bool = False, progr
     return Reading(headers=tuple(headers), fresh=fresh, changed=tuple(changed))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield (path relative to the root, size, mtime_ns) of every file that may be data; follows no folder link."""
+def walk(root: Path) -> list[Found]:
+    """Return every file that may be data, in order of path; links to folders are not followed.
+
+    A folder that cannot be listed stands for itself: reading it will say why.
+    """
+    found: list[Found] = []
     pending = [""]
     while pending:
         folder = pending.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if folder or entry.name not in _SKIPPED_FOLDERS:
-                        pending.append(path)
-                elif entry.is_file():
-                    stat = entry.stat()
-                    yield path, stat.st_size, stat.st_mtime_ns
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if folder or entry.name not in _SKIPPED_FOLDERS:
+                            pending.append(path)
+                    elif entry.is_file():
+                        stat = entry.stat()
+                        found.append((path, stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            found.append((folder, 0, 0))
+    return sorted(found)
+
+
+def remembered(database: Path | None, stamp: str) -> str | None:
+    """Return the finished catalogue that was kept for an archive in this state; None when there is none."""
+    if database is None or not database.is_file():
+        return None
+    with closing(_open(database)) as base:
+        row = base.execute("SELECT value FROM facts WHERE name = ?", (f"catalogue {stamp}",)).fetchone()
+    return str(row[0]) if row else None
+
+
+def remember(database: Path | None, stamp: str, text: str) -> None:
+    """Keep a finished catalogue for an archive in this state, in place of any other."""
+    if database is None:
+        return
+    with closing(_open(database)) as base:
+        base.execute("DELETE FROM facts WHERE name LIKE 'catalogue %'")
+        base.execute("INSERT INTO facts VALUES (?, ?)", (f"catalogue {stamp}", text))
+        base.commit()
 
 
 def _open(database: Path | None) -> sqlite3.Connection:
@@ -184,7 +222,7 @@ def _open(database: Path | None) -> sqlite3.Connection:
             base.execute(f"PRAGMA user_version = {_VERSION}")
         base.execute(
             "CREATE TABLE IF NOT EXISTS files"
-            " (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, row TEXT, digest TEXT) WITHOUT ROWID"
+            " (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, row TEXT, digest TEXT) WITHOUT ROWID"
         )
         base.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB)")
     except sqlite3.DatabaseError as error:

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,11 @@ def test_only_new_and_changed_files_are_opened_again(maker: Any, tmp_path: Path)
     first = index(maker.folder, SETTINGS, database=database)
     again = index(maker.folder, SETTINGS, database=database)
     assert (first.files, first.fresh, again.fresh) == (8, 8, 0)
+    assert again == replace(first, fresh=0, subjects=again.subjects)
     _assert_same(first, again)
+    # The same files under other settings: worked out anew, though no file is opened.
+    narrow = index(maker.folder, ArchiveSettings(minimum_slices=9), database=database)
+    assert narrow.fresh == 0 and narrow.subjects == ()
     os.utime(maker.folder / "0003", ns=(1, 1))
     maker.write([maker.slice((-10, -20, 10))], prefix="new")
     (maker.folder / "0000").unlink()
