@@ -70,9 +70,19 @@ def _root(
     if version:
         typer.echo(f"lesiontrack {__version__}")
         raise typer.Exit
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format="%(levelname)s %(message)s")
-    logging.getLogger().setLevel(logging.WARNING)
-    logging.getLogger("lesiontrack").setLevel(logging.DEBUG if debug else logging.INFO)
+    _log(debug)
+
+
+def _log(debug: bool) -> None:
+    """Print our own messages and nobody else's: the libraries' messages may quote what a file says of a patient."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    ours = logging.getLogger("lesiontrack")
+    ours.handlers.clear()
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    ours.addHandler(handler)
+    ours.propagate = False
+    ours.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 def main() -> None:
@@ -245,7 +255,7 @@ def trace(
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; must be empty or not there.")],
     subjects: Annotated[int, typer.Option("--subjects", min=1, help="How many subjects.")] = 6,
-    seed: Seed = 1,
+    seed: Seed = 20,
 ) -> None:
     """Write a synthetic imaging study, DICOM with segmentations and clinical tables, whose truth is known."""
     from lesiontrack.io.phantom_study import write_phantom_study

@@ -76,6 +76,11 @@ def _facts(subject: Subject) -> object:
     return (subject.subject_id, visits, subject.clinical)
 
 
+def _quiet() -> None:
+    """Keep the libraries' messages, which may quote what a file says of a patient, off a worker's stderr."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 def process(job: Job) -> Outcome:
     """Observe and judge one subject and store the result; the body of a worker.
 
@@ -175,7 +180,7 @@ def _in_pool(jobs: Iterable[Job], workers: int, finish: Callable[[Outcome], None
     while queue:
         flying: dict[Future[Outcome], Job] = {}
         # Spawned, not forked: a fork of a process with ITK's threads can deadlock.
-        with ProcessPoolExecutor(min(workers, len(queue)), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(workers, len(queue)), mp_context=get_context("spawn"), initializer=_quiet) as pool:
             try:
                 while queue or flying:
                     while queue and len(flying) < workers:
