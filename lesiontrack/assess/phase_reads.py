@@ -94,6 +94,9 @@ class PhaseReads:
         self._start = start
         self._baseline_date = readings.history.visit(self._baseline).date
         self.queries: list[Query] = []
+        last = readings.history.visit(timepoints[-1]).date
+        # What comes after the induction phase is the study phase's to judge.
+        self._therapies = tuple(t for t in readings.therapies if phase is Phase.STUDY or t.date < last)
         self._known: dict[str, _Known] = {}
         self._new: dict[str, _New] = {}
         for track in readings.history.tracks:
@@ -101,7 +104,7 @@ class PhaseReads:
                 self._place(track)
         for lesion in readings.rows.own:
             self._place_own(lesion)
-        self._plan = make_plan(readings.history, readings.therapies, timepoints, self._settings)
+        self._plan = make_plan(readings.history, self._therapies, timepoints, self._settings)
 
     # --- who is who -------------------------------------------------------------------------------------------------
 
@@ -256,7 +259,7 @@ class PhaseReads:
                 for known in self._known.values()
             ),
             visits=tuple(self._visit(timepoint, targets) for timepoint in self.timepoints),
-            therapies=tuple(replace(t, planned=self._plan.includes(t)) for t in readings.therapies),
+            therapies=tuple(replace(t, planned=self._plan.includes(t)) for t in self._therapies),
             death_date=clinical.death_date if clinical else None,
         )
 
