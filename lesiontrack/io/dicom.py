@@ -112,7 +112,17 @@ def frames_of(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, Stored
         raise ImageError("no pixel data")
     if not dataset.file_meta.TransferSyntaxUID.is_compressed:
         _require_bytes(dataset)
-    yield from zip(wanted, iter_pixels(dataset, indices=wanted, raw=True))
+    frames = iter_pixels(dataset, indices=wanted, raw=True)
+    for number in wanted:
+        try:
+            stored = next(frames)
+        except BaseException as error:
+            # The RLE decoder is Rust: on damaged data it panics with a class that no module exports and that is no
+            # Exception. Everything else goes on as it came.
+            if type(error).__name__ == "PanicException":
+                raise ImageError("pixels cannot be decoded", found="panic of the decoder") from error
+            raise
+        yield number, stored
 
 
 def _require_bytes(dataset: Dataset) -> None:

@@ -152,7 +152,9 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
         _require_room(path, image)
         slope, intercept = image.dataobj.slope, image.dataobj.inter
         scaled = not (slope == 1 and intercept == 0)
-        array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
+        # A damaged scale overflows: what comes of it is no number, and is refused where numbers are needed.
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
     except _DAMAGE as error:
         raise ImageError("damaged NIfTI file", found=type(error).__name__) from error
     while array.ndim > 3 and array.shape[-1] == 1:

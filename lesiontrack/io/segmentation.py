@@ -23,6 +23,9 @@ from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 __all__ = ["read_segmentation"]
 
 
+_LARGEST_LABEL = 2**31
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Source:
     """What one object marks."""
@@ -105,12 +108,12 @@ def _label_map(file: str, grid: Grid, labels: LabelSettings) -> _Source:
         raise SegmentationError("a label map needs [labels] to say what its values mean", file=file)
     own, array = read_array(file)
     values = np.unique(array)
-    whole = values.astype(np.int64)
+    whole = np.clip(np.nan_to_num(values), 0, _LARGEST_LABEL).astype(np.int64)
     if not np.array_equal(values, whole):
-        raise SegmentationError("a label map holds values that are no whole numbers", file=file)
+        raise SegmentationError("a label map holds values that are no labels", file=file)
     marks, notes = [], []
     for value in whole[whole != 0].tolist():
-        meaning = labels.meaning_of_label(value) if value > 0 else None
+        meaning = labels.meaning_of_label(value)
         if meaning is None:
             continue
         voxels, note = voxels_on(grid, own, array == value)

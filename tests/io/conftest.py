@@ -23,6 +23,12 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
+from lesiontrack.domain.geometry import Volume
+from lesiontrack.errors import LesiontrackError
+from lesiontrack.io.archive import index
+from lesiontrack.io.settings import ArchiveSettings, LabelSettings
+from lesiontrack.io.study import read_scan
+
 PER_MM = 50
 PHASE_OFFSET = 11000
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -40,6 +46,8 @@ class Maker:
         self.series_uid = "1.2.3.1"
         self.subject_id = "S1"
         self.date = "20200106"
+        # Added by a case to every voxel on top of the coordinate.
+        self.added = 0
 
     def values(self, position: Sequence[float], orientation: Sequence[float], offset: int = 0) -> NDArray[np.float64]:
         """Return 50 x the coordinate (mm) of each voxel centre, plus an offset; shape (rows, columns)."""
@@ -257,3 +265,54 @@ _REGIONS = {
 def make_seg() -> Callable[..., Any]:
     """Return the function that builds a DICOM SEG."""
     return segmentation
+
+
+@pytest.fixture
+def prove() -> Callable[..., None]:
+    """Return a function that reads what a maker wrote and proves it right, refused or ignored, as expected."""
+    return _prove
+
+
+BOUND_MM = 0.5
+
+
+def _prove(
+    maker: Maker,
+    *,
+    volumes: int = 1,
+    refused: str = "",
+    ignored: str = "",
+    note: str = "",
+    settings: ArchiveSettings | None = None,
+) -> None:
+    settings = settings or ArchiveSettings()
+    catalogue = index(maker.folder, settings)
+    if ignored:
+        assert not catalogue.subjects
+        (notice,) = catalogue.ignored
+        assert ignored in notice.reason
+        return
+    (subject,) = catalogue.subjects
+    (visit,) = subject.visits
+    if refused:
+        (scan,) = visit.scans
+        with pytest.raises(LesiontrackError, match=refused):
+            read_scan(settings, LabelSettings())(scan)
+        return
+    assert [scan.problem for scan in visit.scans if not scan.usable] == []
+    read = read_scan(settings, LabelSettings())
+    offsets = {_offset_of_right_volume(read(scan)[0], maker, note) for scan in visit.scans}
+    assert len(offsets) == len(visit.scans) == volumes
+
+
+def _offset_of_right_volume(volume: Volume, maker: Maker, note: str) -> int:
+    """Prove that every voxel lies where its value says; return which phase it is."""
+    index_kji = np.stack(np.meshgrid(*[np.arange(n) for n in volume.grid.shape], indexing="ij"), axis=-1)
+    points = volume.grid.to_lps_mm(index_kji.astype(np.float64))
+    difference = volume.voxels.astype(np.float64) - maker.added - PER_MM * points[..., maker.axis]
+    offset = round(float(np.median(difference)) / PHASE_OFFSET)
+    # Every voxel, so that a slice of another phase cannot hide.
+    assert np.abs(difference - offset * PHASE_OFFSET).max() <= BOUND_MM * PER_MM
+    assert note in "; ".join(volume.notes)
+    assert len(volume.sop_instance_uids) == volume.grid.shape[0]
+    return offset
