@@ -38,14 +38,14 @@ def even_odd_mask(polygons: list[NDArray[np.float64]], shape: tuple[int, int]) -
     rows, columns = shape
     toggles = np.zeros((rows, columns + 1), dtype=np.int64)
     for polygon in polygons:
-        start, end = polygon, np.roll(polygon, -1, axis=0)
-        for (j0, i0), (j1, i1) in zip(start.tolist(), end.tolist()):
-            if j0 == j1:
-                continue
-            low, high = (j0, j1) if j0 < j1 else (j1, j0)
-            crossed = np.arange(max(0, int(np.ceil(low))), min(rows, int(np.ceil(high))))
-            at = i0 + (crossed - j0) * (i1 - i0) / (j1 - j0)
-            np.add.at(toggles, (crossed, np.clip(np.ceil(at), 0, columns).astype(np.intp)), 1)
+        (j0, i0), (j1, i1) = polygon.T, np.roll(polygon, -1, axis=0).T
+        first = np.clip(np.ceil(np.minimum(j0, j1)), 0, rows).astype(np.intp)
+        last = np.clip(np.ceil(np.maximum(j0, j1)), 0, rows).astype(np.intp)
+        edge = np.repeat(np.arange(len(polygon)), last - first)
+        # Rows first .. last - 1 of each edge, one after the other.
+        crossed = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
+        at = i0[edge] + (crossed - j0[edge]) * (i1 - i0)[edge] / (j1 - j0)[edge]
+        np.add.at(toggles, (crossed, np.clip(np.ceil(at), 0, columns).astype(np.intp)), 1)
     inside: NDArray[np.bool_] = (np.cumsum(toggles, axis=1)[:, :columns] % 2).astype(bool)
     return inside
 
@@ -72,7 +72,7 @@ def _by_slice(dataset: Dataset, number: int, grid: Grid) -> dict[int, list[NDArr
         for contour in region.get("ContourSequence") or []:
             if text(contour, "ContourGeometricType") not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
                 continue
-            points = np.array([float(value) for value in contour.ContourData]).reshape(-1, 3)
+            points = np.array(text(contour, "ContourData").split("\\"), dtype=np.float64).reshape(-1, 3)
             if len(points) < 3:
                 continue
             index = grid.to_index(points)
