@@ -42,9 +42,14 @@ class DateAxis:
         room = dt.timedelta(days=max(7, (days[-1] - days[0]).days // 40))
         return cls(first=days[0] - room, last=days[-1] + room, left=left, right=right)
 
+    def holds(self, date: str) -> bool:
+        """Tell whether a date (ISO 8601) lies on the axis."""
+        return self.first <= dt.date.fromisoformat(date) <= self.last
+
     def at(self, date: str) -> float:
-        """Return the place of a date (ISO 8601)."""
-        days = (dt.date.fromisoformat(date) - self.first).days
+        """Return the place of a date (ISO 8601); one beyond an end stands at that end."""
+        day = min(max(dt.date.fromisoformat(date), self.first), self.last)
+        days = (day - self.first).days
         return round(self.left + (self.right - self.left) * days / (self.last - self.first).days, 1)
 
     def ticks(self, *, room: float = 76.0) -> list[Tick]:

@@ -194,7 +194,7 @@ def _largest(boxes: list[tuple[float, float, float, float]]) -> list[tuple[float
 
 def _placed(names: list[_Name], width: int, height: int) -> Iterator[Label]:
     """Place each name near its outline, off the other outlines and names where there is room."""
-    size = max(width, height) / 30.0
+    size = max(width, height) / 25.0
     taken = [name.box for name in names]
     for name in names:
         room = (len(name.text) * size * _LETTER, size)

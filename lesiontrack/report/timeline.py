@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lesiontrack.report import words
@@ -74,10 +75,9 @@ def timeline(case: Case, courses: Sequence[Course]) -> Timeline | None:
         "Treatment": list(_treatments(case)),
         "Events": list(_events(case)),
     }
-    dates = [mark.date for marks in kinds.values() for mark in marks]
-    if not dates:
+    if not any(kinds.values()):
         return None
-    axis = DateAxis.over(dates, left=_LEFT, right=WIDTH - _RIGHT)
+    axis = DateAxis.over(_span(kinds), left=_LEFT, right=WIDTH - _RIGHT)
     placed: list[Lane] = []
     top = _TOP
     for name, marks in kinds.items():
@@ -92,13 +92,28 @@ def timeline(case: Case, courses: Sequence[Course]) -> Timeline | None:
         axis_y=top + 4.0,
         lanes=tuple(placed),
         ticks=tuple(axis.ticks()),
-        start_x=None if start is None else axis.at(start),
+        start_x=None if start is None or not axis.holds(start) else axis.at(start),
     )
+
+
+def _span(kinds: Mapping[str, Sequence[Mark]]) -> list[str]:
+    """Return the dates that the axis must hold.
+
+    Those of scans, responses and progressions, and of the others those that are near: years of survival after the
+    last scan would squeeze all scans into a corner, so such events stand at the edge with an arrow.
+    """
+    every = [mark for marks in kinds.values() for mark in marks]
+    near = [mark.date for mark in every if mark.boxed or (mark.tone == "bad" and mark.href)] or [every[0].date]
+    first, last = (dt.date.fromisoformat(date) for date in (min(near), max(near)))
+    room = max((last - first) / 2, dt.timedelta(days=60))
+    others = [mark.date for mark in every if first - room <= dt.date.fromisoformat(mark.date) <= last + room]
+    return [*near, *others]
 
 
 def _lane(name: str, marks: Sequence[Mark], axis: DateAxis, top: float) -> Lane:
     spans, sides = [], []
-    for mark in marks:
+    shown = [mark if axis.holds(mark.date) else replace(mark, text=_beyond(mark, axis)) for mark in marks]
+    for mark in shown:
         x, width = axis.at(mark.date), text_width(mark.text, _LETTERS)
         side = "middle" if mark.boxed else "end" if x + 10.0 + width > WIDTH - _RIGHT else "start"
         left = {"middle": x - mark.width / 2.0, "end": x - 10.0 - width, "start": x - 5.0}[side]
@@ -109,9 +124,14 @@ def _lane(name: str, marks: Sequence[Mark], axis: DateAxis, top: float) -> Lane:
     first = top + _GAP + _ROW / 2.0
     done = tuple(
         replace(mark, x=x, y=first + _ROW * row, anchor=side)
-        for mark, (x, side), row in zip(marks, sides, rows, strict=True)
+        for mark, (x, side), row in zip(shown, sides, rows, strict=True)
     )
     return Lane(name=name, y=first, bottom=top + 2.0 * _GAP + _ROW * (max(rows) + 1), marks=done)
+
+
+def _beyond(mark: Mark, axis: DateAxis) -> str:
+    before = dt.date.fromisoformat(mark.date) < axis.first
+    return f"\N{LEFTWARDS ARROW} {mark.text}" if before else f"{mark.text} \N{RIGHTWARDS ARROW}"
 
 
 def _scans(case: Case) -> Iterator[Mark]:

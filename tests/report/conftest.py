@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -405,3 +406,82 @@ def full() -> Callable[..., tuple[Tables, list[View]]]:
 def statistics() -> dict[str, Any]:
     """Return a statistics document."""
     return summary()
+
+
+# --- reading a page --------------------------------------------------------------------------------------------------
+
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: names and addresses in it, the cells of each table, all text; unbalanced tags are noted.
+
+    Attributes
+    ----------
+    rows
+        The texts of the cells of every table row, by the id of the row (or of its section) where it has one.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.scripts = 0
+        self.text = ""
+        self.rows: list[tuple[str, list[str]]] = []
+        self.feed(text)
+        self.close()
+        self.faults += [f"never closed: {tag}" for tag in self.open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag's names and addresses."""
+        found = {name: value or "" for name, value in attrs}
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag == "a":
+            self.links.append(found.get("href", ""))
+        self.sources += [found[name] for name in ("src", "href") if name in found and tag != "a"]
+        self.faults += [f"handler {name}" for name in found if name.startswith("on")]
+        self.scripts += tag == "script"
+        if tag == "tr":
+            self.rows.append((found.get("id", ""), []))
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1][1].append("")
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an empty element's addresses."""
+        found = {name: value or "" for name, value in attrs}
+        self.sources += [found[name] for name in ("src", "href") if name in found]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that the element that ends is the one that is open."""
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"closes {tag}")
+
+    def handle_data(self, data: str) -> None:
+        """Collect text, in the table cell where there is one open."""
+        if self.open and self.open[-1] in ("script", "style"):
+            return
+        self.text += data
+        if ("td" in self.open or "th" in self.open) and self.rows and self.rows[-1][1]:
+            self.rows[-1][1][-1] += data
+
+    def cells(self, first: str) -> list[list[str]]:
+        """Return the rows whose first cell is this text."""
+        rows = [[" ".join(cell.split()) for cell in row] for _, row in self.rows]
+        return [row for row in rows if row and row[0] == first]
+
+    def row(self, anchor: str) -> list[str]:
+        """Return the row with this id."""
+        return next([" ".join(cell.split()) for cell in row] for name, row in self.rows if name == anchor)
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[Path], Page]:
+    """Return what takes a page apart."""
+    return lambda path: Page(path.read_text(encoding="utf-8"))
