@@ -27,8 +27,10 @@ from lesiontrack.io.catalogue import (
 )
 from lesiontrack.io.dicom import same_pixels
 from lesiontrack.io.headers import Header
+from lesiontrack.io.label_map import grid_of_map, is_single_mask
 from lesiontrack.io.nifti import image_name, read_grid
 from lesiontrack.io.phases import phase_of_contrast, regions_of
+from lesiontrack.io.placing import share_voxels
 from lesiontrack.io.remembered import catalogue_from_text, catalogue_to_text
 from lesiontrack.io.series import NotAVolumeError, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
@@ -256,6 +258,9 @@ class _Desk:
         for header in sorted(self.by_subject[subject_id], key=lambda header: header.path):
             if header.kind not in _SEGMENTATIONS and header.kind != "label map":
                 continue
+            if is_single_mask(header) and not header.problem and not contents_of(header, self.labels):
+                self._ignore(header, "[labels] does not name this structure")
+                continue
             if header.kind != "label map" and _same_file(seen.setdefault(header.sop_instance_uid, header), header):
                 self._ignore(header, "a second copy of a segmentation")
                 continue
@@ -395,11 +400,27 @@ def _series_of(first: Header, headers: Sequence[Header], stack: Stack | None, pr
 
 
 def _beside(header: Header, series: Sequence[_Series]) -> str:
-    """Return the volume that a label map lies beside."""
+    """Return the volume that a label map is of: the one of its name, else the one DICOM series of its voxels and date.
+
+    DICOM has no file name to go by; a map on the same voxels (dcm2niix and 3D Slicer keep them) leaves no doubt.
+    """
     for one in series:
         if one.scan.series_uid == header.series_uid:
             return one.scan.series_uid
-    raise SegmentationError("no volume beside this label map", file=header.path, expected="NAME beside NAME_seg")
+    alike = [
+        one.scan.series_uid
+        for one in series
+        if one.study_uid and header.contents and one.scan.date.isoformat() == header.date
+        if one.scan.grid is not None and share_voxels(one.scan.grid, grid_of_map(header))
+    ]
+    if len(alike) == 1:
+        return alike[0]
+    raise SegmentationError(
+        "label map without its volume" if not alike else "label map that fits several DICOM series of its date alike",
+        file=header.path,
+        found=", ".join(alike),
+        expected="NAME_seg beside NAME, or one DICOM series of this PatientID and date on the same voxels",
+    )
 
 
 def _visit_on(date: dt.date | None, visits: Sequence[Visit]) -> Visit | None:

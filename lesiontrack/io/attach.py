@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lesiontrack.domain.geometry import SegmentKind
 from lesiontrack.errors import SegmentationError
 from lesiontrack.io.headers import Header
+from lesiontrack.io.label_map import contents_of_map, is_single_mask
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.sites import meaning_of_segment
 
@@ -36,7 +38,7 @@ def contents_of(header: Header, labels: LabelSettings) -> frozenset[Content]:
     """
     found: set[Content] = set()
     if header.kind == "label map":
-        return frozenset({(SegmentKind.LIVER, None), (SegmentKind.LESION, None)})
+        return contents_of_map(header, labels)
     if header.kind == "structures" and not labels.is_set:
         names = ", ".join(entry[1] for entry in header.contents[:8])
         raise SegmentationError("an RTSTRUCT needs [labels] to say what its names mean", file=header.path, found=names)
@@ -101,7 +103,7 @@ def free_of_rivals(
     if rivals:
         keep = _preferred([chosen[path][0] for path in rivals], settings)
         for path in rivals:
-            if keep is not None and path != keep and _are_rivals(chosen[keep][1], chosen[path][1]):
+            if keep is not None and _are_rivals(chosen[keep], chosen[path]):
                 del chosen[path]
         rivals = _rivals(chosen)
     if rivals:
@@ -114,19 +116,22 @@ def free_of_rivals(
 
 
 def _rivals(chosen: Mapping[str, tuple[Header, frozenset[Content]]]) -> list[str]:
-    return [
-        path
-        for path, (_, content) in chosen.items()
-        if any(_are_rivals(content, other) for name, (_, other) in chosen.items() if name != path)
-    ]
+    return [path for path, one in chosen.items() if any(_are_rivals(one, other) for other in chosen.values())]
 
 
-def _are_rivals(one: frozenset[Content], other: frozenset[Content]) -> bool:
-    sites = [{site for kind, site in content if kind == SegmentKind.LESION} for content in (one, other)]
+def _are_rivals(one: tuple[Header, frozenset[Content]], other: tuple[Header, frozenset[Content]]) -> bool:
+    if _object_of(one[0]) == _object_of(other[0]):
+        return False
+    sites = [{site for kind, site in content if kind == SegmentKind.LESION} for _, content in (one, other)]
     if not sites[0] or not sites[1]:
         return False
     # Lesions without a site may be anywhere, so they may be the other's lesions too.
     return None in sites[0] | sites[1] or bool(sites[0] & sites[1])
+
+
+def _object_of(header: Header) -> str:
+    """Return what a file belongs to: the masks of one folder are one segmentation."""
+    return str(Path(header.path).parent) if is_single_mask(header) else header.path
 
 
 def _preferred(rivals: Sequence[Header], settings: ArchiveSettings) -> str | None:

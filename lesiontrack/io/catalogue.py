@@ -22,7 +22,8 @@ from lesiontrack.domain.study import Subject
 from lesiontrack.errors import StudyError
 from lesiontrack.io.dataset import is_dicom
 from lesiontrack.io.headers import Header, Plane, read_header
-from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_header
+from lesiontrack.io.label_map import read_map_header
+from lesiontrack.io.nifti import image_name, is_label_map_or_volume, read_volume_header
 
 __all__ = ["Catalogue", "Found", "Notice", "Problem", "Progress", "read_files", "remember", "remembered", "walk"]
 
@@ -32,7 +33,7 @@ Found = tuple[str, int, int]
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of files in all."""
 
-_VERSION = 1
+_VERSION = 2
 _BATCH = 500
 _SKIPPED_FOLDERS = frozenset({"clinical", "truth", "__MACOSX"})
 _STORED = tuple(field.name for field in fields(Header) if field.name not in ("path", "planes"))
@@ -248,7 +249,7 @@ def _sha256(path: Path) -> str:
 def _read(path: Path, key: bytes) -> Header:
     try:
         if is_label_map_or_volume(path):
-            return read_volume_header(path)
+            return read_map_header(path) if image_name(path)[1] else read_volume_header(path)
         if is_dicom(path):
             return read_header(path, key=key)
     except OSError as error:

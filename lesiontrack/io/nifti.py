@@ -1,6 +1,6 @@
 """NIfTI, NRRD and MHA: volumes and label maps with their patient space. The only place that knows RAS.
 
-Layout: ``<subject>/<YYYY-MM-DD>/NAME.nii.gz`` with its label map ``NAME_seg.nii.gz`` beside it.
+Layout: ``<subject>/<YYYY-MM-DD>/NAME.nii.gz`` with its label map beside it (``label_map``).
 """
 
 from __future__ import annotations
@@ -26,16 +26,21 @@ from lesiontrack.io.headers import Header
 
 __all__ = [
     "image_name",
+    "in_mask_folder",
     "is_label_map_or_volume",
+    "layout_header",
+    "problem_of",
     "read_array",
     "read_grid",
+    "read_layers",
     "read_volume_file",
     "read_volume_header",
     "write_label_map",
 ]
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-_SEGMENTATION = "_seg"
+# What marks a label map, or a folder of masks, by name; ".seg" is 3D Slicer's.
+_SEGMENTATION = ("_seg", ".seg")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # The slice axis is the one with clearly the largest step; else the one along the body.
 _CLEARLY_THICKER = 1.2
@@ -65,35 +70,50 @@ def is_label_map_or_volume(path: Path) -> bool:
     return path.name.lower().endswith(_SUFFIXES)
 
 
+def in_mask_folder(path: Path) -> bool:
+    """Tell whether a file lies in a folder ``NAME_seg``, where each file is the mask of one structure."""
+    return path.parent.name.lower().endswith("_seg")
+
+
 def image_name(path: Path) -> tuple[str, bool]:
-    """Return a file's name without its suffixes and without ``_seg``, and whether it is a label map."""
+    """Return the name of the volume that a file is or belongs to, without suffixes, and whether it is a label map."""
     lower = path.name.lower()
     suffix = next(suffix for suffix in _SUFFIXES if lower.endswith(suffix))
-    name = path.name[: -len(suffix)]
-    return (name[: -len(_SEGMENTATION)], True) if name.lower().endswith(_SEGMENTATION) else (name, False)
+    name = path.parent.name if in_mask_folder(path) else path.name[: -len(suffix)]
+    return (name[:-4], True) if name.lower().endswith(_SEGMENTATION) else (name, False)
 
 
-def read_volume_header(path: Path) -> Header:
-    """Catalogue one file: its place in the layout says whose it is and from when. Pixels are read, to find damage."""
-    name, is_labels = image_name(path)
-    subject_id, date = path.parent.parent.name, path.parent.name
-    kind = "label map" if is_labels else "volume"
-    series_uid = "/".join((subject_id, date, name))
+def layout_header(path: Path, kind: str) -> Header:
+    """Return what a file's place in the layout says: whose it is and from when."""
+    visit = path.parent.parent if in_mask_folder(path) else path.parent
+    subject_id, date = visit.parent.name, visit.name
     try:
         dt.date.fromisoformat(date)
     except ValueError:
         return Header(path=str(path), kind=kind, problem="not laid out as <subject>/<YYYY-MM-DD>/NAME")
-    known = Header(path=str(path), kind=kind, subject_id=subject_id, series_uid=series_uid, date=date)
+    series_uid = "/".join((subject_id, date, image_name(path)[0]))
+    return Header(path=str(path), kind=kind, subject_id=subject_id, series_uid=series_uid, date=date)
+
+
+def problem_of(error: ImageError) -> str:
+    """Return an error as the catalogue keeps it."""
+    return f"{error.message}{f' ({error.found})' if error.found else ''}"
+
+
+def read_volume_header(path: Path) -> Header:
+    """Catalogue one volume: its place in the layout says whose it is and from when. Pixels are read, to find damage."""
+    known = layout_header(path, "volume")
+    if known.problem:
+        return known
     try:
         grid, array = read_array(path)
     except ImageError as error:
-        return replace(known, problem=f"{error.message}{f' ({error.found})' if error.found else ''}")
-    labels = [str(value) for value in np.unique(array)] if is_labels else []
+        return replace(known, problem=problem_of(error))
     return replace(
         known,
-        modality=_modality(name, array) if not is_labels else "",
-        sop_instance_uid=series_uid,
-        contents=(tuple(labels), tuple(str(n) for n in grid.shape), tuple(repr(float(a)) for a in grid.affine.ravel())),
+        modality=_modality(image_name(path)[0], array),
+        sop_instance_uid=known.series_uid,
+        contents=((), tuple(str(n) for n in grid.shape), tuple(repr(float(a)) for a in grid.affine.ravel())),
         source=(path.name,),
         slice_thickness_mm=float(grid.spacing_mm[0]),
     )
@@ -127,12 +147,16 @@ def read_array(path: Path | str) -> tuple[Grid, NDArray[Any]]:
     path = Path(path)
     try:
         affine, array = _read_nifti(path) if ".nii" in path.suffixes else _read_itk(path)
-        if not np.isfinite(affine).all() or np.abs(affine).max() > _FURTHEST_MM:
-            raise GeometryError("impossible patient space", found=str(affine[:3].tolist()))
-        grid = Grid(shape=_shape(array, path), affine=affine)
+        grid = _checked_grid(affine, array, path)
     except ImageError as error:
         raise type(error)(error.message, file=str(path), found=error.found, expected=error.expected) from error
     return _slices_first(grid, array)
+
+
+def _checked_grid(affine: NDArray[np.float64], array: NDArray[Any], path: Path) -> Grid:
+    if not np.isfinite(affine).all() or np.abs(affine).max() > _FURTHEST_MM:
+        raise GeometryError("impossible patient space", found=str(affine[:3].tolist()))
+    return Grid(shape=_shape(array, path), affine=affine)
 
 
 def _shape(array: NDArray[Any], path: Path) -> tuple[int, int, int]:
@@ -171,8 +195,34 @@ def _require_room(path: Path, image: Any) -> None:
         raise ImageError("image data truncated", found=f"{path.stat().st_size} bytes", expected=f"{claimed}")
 
 
+def read_layers(path: Path) -> tuple[Grid, tuple[NDArray[Any], ...], dict[str, str]]:
+    """Read a label map of one or more layers (3D Slicer's ``.seg.nrrd``), with the texts of its header.
+
+    Raises
+    ------
+    ImageError
+        As ``read_array``.
+    """
+    try:
+        affine, array, header = _read_itk_layers(path)
+        layers = (array,) if array.ndim == 3 else tuple(np.moveaxis(array, -1, 0))
+        grid = _checked_grid(affine, layers[0], path)
+    except ImageError as error:
+        raise type(error)(error.message, file=str(path), found=error.found, expected=error.expected) from error
+    turned = [_slices_first(grid, layer) for layer in layers]
+    return turned[0][0], tuple(layer for _, layer in turned), header
+
+
 def _read_itk(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Return the affine ((k, j, i) to LPS) and the array (k, j, i)."""
+    affine, array, _ = _read_itk_layers(path)
+    if array.ndim != 3:
+        raise ImageError("not a volume", found=f"{array.shape[-1]} values in a voxel", expected="one")
+    return affine, array
+
+
+def _read_itk_layers(path: Path) -> tuple[NDArray[np.float64], NDArray[Any], dict[str, str]]:
+    """Return the affine ((k, j, i) to LPS), the array (k, j, i) or (k, j, i, layer), and the header's texts."""
     try:
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
@@ -183,15 +233,16 @@ def _read_itk(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
         image = reader.Execute()
     except RuntimeError as error:
         raise ImageError("damaged image file", found=type(error).__name__) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ImageError("not a volume", found=f"{image.GetDimension()} axes", expected="3, one value each")
+    if image.GetDimension() != 3:
+        raise ImageError("not a volume", found=f"{image.GetDimension()} axes", expected="3")
     if path.suffix in (".nrrd", ".nhdr") and "NRRD_space" not in image.GetMetaDataKeys():
         raise GeometryError("no patient space: the NRRD header names none")
     affine = np.eye(4)
     steps = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, :3] = steps[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
-    return affine, sitk.GetArrayFromImage(image)
+    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    return affine, sitk.GetArrayFromImage(image), header
 
 
 def _slices_first(grid: Grid, array: NDArray[Any]) -> tuple[Grid, NDArray[Any]]:

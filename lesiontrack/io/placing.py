@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lesiontrack.domain.geometry import Grid, SegmentKind
 from lesiontrack.errors import SegmentationError
 
-__all__ = ["Mark", "same_lattice", "voxels_on"]
+__all__ = ["Mark", "same_lattice", "share_voxels", "voxels_on"]
 
 # Two grids agree when every voxel of one lies within a tenth of a voxel of one of the other.
 LATTICE_TOLERANCE_VOXELS = 0.1
@@ -35,6 +35,16 @@ def same_lattice(steps: NDArray[np.float64], extent: NDArray[np.float64]) -> boo
     whole = np.rint(steps)
     drift = np.abs(steps - whole) * extent
     return bool((np.abs(whole).sum(axis=0) == 1).all() and drift.max() <= LATTICE_TOLERANCE_VOXELS)
+
+
+def share_voxels(grid: Grid, own: Grid) -> bool:
+    """Tell whether every voxel of ``own``, whole or cut out, in any order of axes, is a voxel of ``grid``."""
+    steps = np.linalg.inv(grid.affine[:3, :3]) @ own.affine[:3, :3]
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in own.shape])).reshape(3, -1).T
+    index = grid.to_index(own.to_lps_mm(corners))
+    inside = (index > -0.5) & (index < np.array(grid.shape) - 0.5)
+    on_voxels = np.abs(index - np.rint(index)).max() <= LATTICE_TOLERANCE_VOXELS
+    return bool(inside.all() and on_voxels and same_lattice(steps, np.array(own.shape)))
 
 
 def voxels_on(grid: Grid, own: Grid, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], str]:

@@ -14,8 +14,9 @@ from lesiontrack.domain.study import Scan
 from lesiontrack.errors import ImageError, SegmentationError
 from lesiontrack.io.dataset import DECODE_ERRORS, quiet_pydicom, read_dataset, text
 from lesiontrack.io.headers import read_header
-from lesiontrack.io.nifti import is_label_map_or_volume, read_array
-from lesiontrack.io.placing import Mark, voxels_on
+from lesiontrack.io.label_map import marks_of_map
+from lesiontrack.io.nifti import is_label_map_or_volume
+from lesiontrack.io.placing import Mark
 from lesiontrack.io.rtstruct import region_mask
 from lesiontrack.io.seg import marks_of_seg
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
@@ -65,7 +66,8 @@ def read_segmentation(
 
 def _read_source(file: str, scan: Scan, volume: Volume, settings: ArchiveSettings, labels: LabelSettings) -> _Source:
     if is_label_map_or_volume(Path(file)):
-        return _label_map(file, volume.grid, labels)
+        marks, notes = marks_of_map(file, volume.grid, labels)
+        return _Source(identifier=Path(file).name, marks=marks, notes=notes)
     with quiet_pydicom():
         header = read_header(file)
         if header.problem:
@@ -100,33 +102,6 @@ def _structures(file: str, grid: Grid, labels: LabelSettings) -> _Source:
         kind, site, single = meaning
         marks.append(Mark(name=name, kind=kind, site=site, single=single, voxels=np.flatnonzero(mask)))
     return _Source(identifier=text(dataset, "SOPInstanceUID"), marks=tuple(marks))
-
-
-def _label_map(file: str, grid: Grid, labels: LabelSettings) -> _Source:
-    """Read the labels of a NIfTI, NRRD or MetaImage file that ``[labels]`` knows."""
-    if not labels.is_set:
-        raise SegmentationError("a label map needs [labels] to say what its values mean", file=file)
-    own, array = read_array(file)
-    values = np.unique(array)
-    whole = np.clip(np.nan_to_num(values), 0, _LARGEST_LABEL).astype(np.int64)
-    if not np.array_equal(values, whole):
-        raise SegmentationError("a label map holds values that are no labels", file=file)
-    marks, notes = [], []
-    for value in whole[whole != 0].tolist():
-        meaning = labels.meaning_of_label(value)
-        if meaning is None:
-            continue
-        voxels, note = voxels_on(grid, own, array == value)
-        notes += [note] if note else []
-        kind, site, single = meaning
-        marks.append(Mark(name=str(value), kind=kind, site=site, single=single, voxels=voxels))
-    if not marks and (labels.names_liver or (whole != 0).any()):
-        raise SegmentationError(
-            "the label map holds no label that [labels] names",
-            file=file,
-            found=str(whole[whole != 0].tolist()[:20]),
-        )
-    return _Source(identifier=Path(file).name, marks=tuple(marks), notes=tuple(dict.fromkeys(notes)))
 
 
 def _joined(sources: Sequence[_Source], grid: Grid) -> Segmentation:

@@ -55,7 +55,7 @@ _SITES: Mapping[str, Site] = {
 
 
 class LabelSettings(BaseModel):
-    """What labels (NIfTI, NRRD, MHA) and names (RTSTRUCT regions of interest) mean.
+    """What labels (NIfTI, NRRD, MHA) and names (RTSTRUCT regions, segments, files of single masks) mean.
 
     Each entry is a label value, a list of them, or a case-insensitive pattern that is searched in names;
     ``"instances"`` says that each label that no other entry names is one lesion of that site.
@@ -106,22 +106,30 @@ class LabelSettings(BaseModel):
         """Tell whether a segment's name marks a treated zone."""
         return _matches(self.ablation_zone, name)
 
-    def meaning_of_label(self, value: int) -> Meaning | None:
-        """Return what a label value stands for; None for a structure that is of no interest."""
+    def meaning_of_label(self, value: int, name: str = "") -> Meaning | None:
+        """Return what a label stands for; None for a structure that is of no interest.
+
+        A pattern that matches the label's name, where the file names its labels (``.seg.nrrd``), goes before its value:
+        values follow the order in which segments were drawn and differ between visits.
+        """
+        named = self.meaning_of_pattern(name) if name else None
+        if named is not None:
+            return named
         if value in self.ablation_zone:
             return (SegmentKind.ABLATION_ZONE, None, False)
         if value in self.liver:
             return (SegmentKind.LIVER, None, False)
-        for name, site in _SITES.items():
-            if value in getattr(self, name):
+        for entry, site in _SITES.items():
+            if value in getattr(self, entry):
                 return (SegmentKind.LESION, site, False)
-        for name, site in _SITES.items():
-            if INSTANCES in getattr(self, name):
-                return (SegmentKind.LESION, site, True)
-        return None
+        return self._instance()
 
     def meaning_of_name(self, name: str) -> Meaning | None:
-        """Return what a region's name stands for; zones go before lesions, and lesions before the liver.
+        """Return what a region's name stands for, "instances" included; None for what is of no interest."""
+        return self.meaning_of_pattern(name) or self._instance()
+
+    def meaning_of_pattern(self, name: str) -> Meaning | None:
+        """Return what the first matching pattern says of a name; zones go before lesions, and lesions before the liver.
 
         "Liver lesion 3" is a lesion though a liver pattern may match it too.
         """
@@ -132,6 +140,9 @@ class LabelSettings(BaseModel):
                 return (SegmentKind.LESION, site, False)
         if _matches(self.liver, name):
             return (SegmentKind.LIVER, None, False)
+        return None
+
+    def _instance(self) -> Meaning | None:
         for entry, site in _SITES.items():
             if INSTANCES in getattr(self, entry):
                 return (SegmentKind.LESION, site, True)

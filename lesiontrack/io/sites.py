@@ -58,6 +58,9 @@ def _code_value(code: str) -> str:
 def meaning_of_segment(segment: tuple[str, ...], labels: LabelSettings) -> tuple[SegmentKind, str | None] | None:
     """Return what a SEG segment marks, and its site; None for structures of no interest.
 
+    Its codes go first. Where they say neither liver nor lesion (3D Slicer codes a segment as "Tissue" until its user
+    chooses otherwise), a pattern of ``[labels]`` that matches its label decides.
+
     Parameters
     ----------
     segment
@@ -71,4 +74,5 @@ def meaning_of_segment(segment: tuple[str, ...], labels: LabelSettings) -> tuple
         return (SegmentKind.LESION, site_of_region(region))
     if kind_code in _LIVER:
         return (SegmentKind.LIVER, None)
-    return None
+    named = labels.meaning_of_pattern(label)
+    return None if named is None else named[:2]
