@@ -60,7 +60,11 @@ def case_page(case: Case, views: Sequence[View], settings: Settings) -> dict[str
         "timeline": timeline(case, found),
         "charts": [chart for chart in charts if chart is not None],
         "phases": [(phase, [c for c in found if c.phase == phase]) for phase in dict.fromkeys(c.phase for c in found)],
-        "robustness": {row["phase"]: _robustness(row) for row in case.rows("robustness")},
+        "robustness": {
+            row["phase"]: _robustness(row)
+            for row in case.rows("robustness")
+            if row["rules"] in (None, settings.events.primary_rules)
+        },
         "visits": case.rows("timepoints"),
         "matrix": rows,
         "has_pictures": any(cell.pictures for row in rows for cell in row.cells),
@@ -228,7 +232,8 @@ def _evidence_text(case: Case, evidence: Row) -> Markup:
     parts = [linked(case, str(evidence.get("rule", "")))]
     lesions = [name for name in evidence.get("lesions") or () if track_anchor(case, name) is not None]
     if lesions:
-        parts.append(linked(case, f"Lesions {', '.join(lesions)}"))
+        at = (evidence.get("response") or {}).get("timepoint")
+        parts.append(linked(case, f"Lesions {', '.join(lesions)}", at))
     parts += [escape(f"{name} {value}") for name, value in sorted((evidence.get("clinical") or {}).items())]
     parts += [linked(case, str(flag)) for flag in evidence.get("flags") or ()]
     return Markup(". ").join(part for part in parts if part)

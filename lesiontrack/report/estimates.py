@@ -127,7 +127,9 @@ def _line(group: str, numbers: Mapping[str, Any], time: float | None, *, competi
     rate: Mapping[str, Any] = next((r for r in numbers.get("rates", ()) if r["time"] == time), {})
     median, months = words.days_and_months(numbers.get("median"))
     followup, _ = words.days_and_months(numbers.get("followup_median"))
-    notes = [numbers.get("note"), None if competing else numbers.get("median_note"), rate.get("note")]
+    notes = [("", numbers.get("note")), ("rate: ", rate.get("note"))]
+    if not competing:
+        notes.insert(1, ("median: ", numbers.get("median_note")))
     return GroupLine(
         group=group,
         n=numbers["n"],
@@ -140,8 +142,12 @@ def _line(group: str, numbers: Mapping[str, Any], time: float | None, *, competi
         rate_ci=_percent_interval(rate.get("ci")),
         at_risk="" if not rate else str(rate["at_risk"]),
         followup=followup,
-        notes=tuple(dict.fromkeys(part for note in notes if note for part in note.split("; ") if _UNSHOWN not in part)),
+        notes=tuple(about + kept for about, note in notes if (kept := _shown(note))),
     )
+
+
+def _shown(note: str | None) -> str:
+    return "; ".join(part for part in (note or "").split("; ") if _UNSHOWN not in part)
 
 
 def _percent(value: float | None) -> str:

@@ -102,15 +102,20 @@ def visit_anchor(timepoint: int) -> str:
     return f"visit-{timepoint}"
 
 
-def linked(case: Case, text: str) -> Markup:
-    """Return a sentence with every track that it names linked to that track's row."""
+def linked(case: Case, text: str, timepoint: int | None = None) -> Markup:
+    """Return a sentence with every track that it names linked to its row in the matrix, or to its cell at a visit."""
     tracks = case.tracks
     if not tracks:
         return escape(text)
     names = "|".join(re.escape(name) for name in sorted(tracks, key=len, reverse=True))
     parts = re.split(rf"(?<!\w)({names})(?!\w)", text)
+    at_visit = timepoint is not None and timepoint in case.dates
     return Markup("").join(
-        Markup('<a href="#track-{}">{}</a>').format(tracks[part], part) if place % 2 else escape(part)
+        Markup('<a href="#{}">{}</a>').format(
+            f"cell-{tracks[part]}-{timepoint}" if at_visit else f"track-{tracks[part]}", part
+        )
+        if place % 2
+        else escape(part)
         for place, part in enumerate(parts)
     )
 
@@ -231,9 +236,9 @@ def _verdict(case: Case, row: Row, anchor: str) -> Verdict:
         nadir_mm=words.signed_mm(words.change(now, nadir)) if compared else "",
         flags=tuple(text for text, holds in flags.items() if holds),
         reasons=(
-            *(linked(case, reason["sentence"]) for reason in row["reasons"] or ()),
-            *(linked(case, site) for site in sites),
-            *(linked(case, growth_note(trigger)) for trigger in row["treatment_phase_growth"] or ()),
+            *(linked(case, reason["sentence"], row["timepoint"]) for reason in row["reasons"] or ()),
+            *(linked(case, site, row["timepoint"]) for site in sites),
+            *(linked(case, growth_note(trigger), row["timepoint"]) for trigger in row["treatment_phase_growth"] or ()),
         ),
     )
 
@@ -300,7 +305,9 @@ def _why(case: Case, subject: Row, main: Course | None) -> Markup:
     triggers = verdict.row["triggers"] or []
     decisive = [trigger for trigger in triggers if trigger["date"] == subject["pd_date"]] or triggers
     causes = "; ".join(_cause(trigger, verdict.row) for trigger in decisive)
-    text = Markup('<a href="#{}">Visit {}</a>: {}').format(verdict.anchor, verdict.timepoint, linked(case, causes))
+    text = Markup('<a href="#{}">Visit {}</a>: {}').format(
+        verdict.anchor, verdict.timepoint, linked(case, causes, verdict.timepoint)
+    )
     subtypes = (subject["pd_subtype"] or "").split("+")
     if subject["pd_subtype"]:
         text += f" (hepatic subtype: {', '.join(words.phrase(code) for code in subtypes)})"

@@ -17,7 +17,7 @@ from lesiontrack.settings import Settings, load_settings
 from lesiontrack.tables import COHORT_TABLES
 from lesiontrack.tables.schema import Kind
 
-__all__ = ["Case", "Result", "Row", "page_of", "what_happened"]
+__all__ = ["Case", "Result", "Row", "page_of", "rows_of", "what_happened"]
 
 Row = dict[str, Any]
 
@@ -83,7 +83,7 @@ class Result:
         by_subject: dict[str, dict[str, list[Row]]] = defaultdict(dict)
         stray: list[Row] = []
         for name in COHORT_TABLES:
-            for row in _rows(name, read_table(out / "cohort", name)):
+            for row in rows_of(name, read_table(out / "cohort", name)):
                 if row["subject_id"] is None:
                     stray.append(row)
                 else:
@@ -103,7 +103,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
-def _rows(name: str, data: pd.DataFrame) -> list[Row]:
+def rows_of(name: str, data: pd.DataFrame) -> list[Row]:
     """Return a table's rows as plain values: None for empty, JSON cells parsed."""
     columns = COHORT_TABLES[name].columns
     parsed = [column for column, declared in columns.items() if declared.kind is Kind.JSON]

@@ -189,7 +189,7 @@ def test_statistics_are_those_of_the_summary(out: Path, parse: Parse) -> None:
     )
     assert "1 left out: 1 no diagnosis date" in text
     assert "Gray test p = 0.071" in text
-    assert "LOCAL: not reached" in text
+    assert "LOCAL: median: not reached" in text
 
 
 def test_the_curves_are_in_the_page(out: Path) -> None:
@@ -290,7 +290,7 @@ def test_reasons_are_sentences_with_links_to_the_lesions(out: Path, parse: Parse
     assert "treated site L03: no viable tumour" in text
     assert "visit 4: NE instead of SD" in text
     html = _page(out, "CRLM-001").read_text(encoding="utf-8")
-    assert 'the sum is 58.3 mm [<a href="#track-13">L14</a>, <a href="#track-14">L15</a>]' in html
+    assert 'the sum is 58.3 mm [<a href="#cell-13-5">L14</a>, <a href="#cell-14-5">L15</a>]' in html
 
 
 def test_every_lesion_is_shown_with_its_own_lengths(out: Path, parse: Parse) -> None:
