@@ -1,0 +1,257 @@
+"""Plant bugs in the rule code, one at a time, and see whether the tests find each of them.
+
+    python benchmarks/mutate_rules.py                     # all rule modules
+    python benchmarks/mutate_rules.py target sums --jobs 2
+    python benchmarks/mutate_rules.py --sample 60         # a seeded sample, for a quick look
+
+Every comparison, boundary, whole number, truth value, logical operator, sign, and min/max/any/all of the rule modules
+is changed in turn (Python's own syntax trees; nothing is written to the sources). Each mutant runs the rule tests in a
+forked process that loads the changed module in place of the true one. Exit code 1 when a mutant survives that
+``benchmarks/mutate_rules_equivalent.json`` does not explain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import copy
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOM = ROOT / "lesiontrack" / "assess"
+EQUIVALENT = Path(__file__).with_name("mutate_rules_equivalent.json")
+MODULES = (
+    "sums", "target", "nontarget", "overall", "best", "site", "progression", "triggers", "local", "timeline", "engine",
+    "targets", "measurability", "rebaseline", "phases", "eligibility", "newcomers", "treated_sites", "looks",
+    "findings", "phase_reads", "robustness",
+)  # fmt: skip
+# The fast ones first: most mutants die in them. Each stage is asked only of what the one before let live. The first,
+# without tests, assesses the catalogue of named timelines without pytest.
+STAGES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("tests/cases", "tests/assess/test_engine.py", "tests/assess/test_reference_data.py"),
+    (
+        "tests/assess/test_machine_defaults.py",
+        "tests/assess/test_treated_history.py",
+        "tests/assess/test_phases.py",
+        "tests/assess/test_targets.py",
+        "tests/assess/test_measurability.py",
+    ),
+    ("tests/assess/test_properties.py",),
+)
+TIMEOUT_SECONDS = 120
+
+_COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+}
+_CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_BINARY: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed place."""
+
+    module: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What identifies it while lines move: the module and the changed expression."""
+        return f"{self.module}: {self.before}  ->  {self.after}"
+
+
+def mutants_of(module: str) -> Iterator[Mutant]:
+    """Yield every mutant of a module."""
+    tree = ast.parse((ROOM / f"{module}.py").read_text(encoding="utf-8"))
+    idle = {id(node) for node in _never_run(tree)}
+    for index, node in enumerate(ast.walk(tree)):
+        for change in () if id(node) in idle else _changes(node):
+            changed = copy.deepcopy(tree)
+            target = list(ast.walk(changed))[index]
+            change(target)
+            after = ast.unparse(target)
+            if after != ast.unparse(node):
+                yield Mutant(module, getattr(node, "lineno", 0), ast.unparse(node), after, ast.unparse(changed))
+
+
+def _never_run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what decides nothing: annotations, and the arguments of decorators."""
+    for node in ast.walk(tree):
+        parts = [
+            getattr(node, "annotation", None),
+            getattr(node, "returns", None),
+            *getattr(node, "decorator_list", ()),
+        ]
+        for part in parts:
+            if part is not None:
+                yield from ast.walk(part)
+
+
+def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
+    if isinstance(node, ast.Compare):
+        for position, operator in enumerate(node.ops):
+            for other in _COMPARE[type(operator)]:
+                yield lambda n, p=position, o=other: n.ops.__setitem__(p, o())  # type: ignore[attr-defined,misc]
+    elif isinstance(node, ast.BoolOp):
+        yield lambda n: setattr(n, "op", ast.Or() if isinstance(n.op, ast.And) else ast.And())  # type: ignore[attr-defined]
+        for position in range(len(node.values)):
+            yield lambda n, p=position: n.values.pop(p) if len(n.values) > 1 else None  # type: ignore[attr-defined,misc]
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield lambda n: setattr(n, "operand", ast.UnaryOp(op=ast.Not(), operand=n.operand))  # type: ignore[attr-defined]
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield lambda n: setattr(n, "op", ast.UAdd())
+    elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        yield lambda n: setattr(n, "op", _BINARY[type(n.op)]())  # type: ignore[attr-defined]
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield lambda n: setattr(n, "value", not n.value)  # type: ignore[attr-defined]
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        yield lambda n: setattr(n, "value", n.value + 1)  # type: ignore[attr-defined]
+        yield lambda n: setattr(n, "value", n.value - 1)  # type: ignore[attr-defined]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
+        yield lambda n: setattr(n.func, "id", _CALLS[n.func.id])  # type: ignore[attr-defined]
+    elif isinstance(node, ast.IfExp):
+        yield lambda n: setattr(n, "test", ast.UnaryOp(op=ast.Not(), operand=n.test))  # type: ignore[attr-defined]
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._mutant.source, f"<mutant of {self._mutant.module}>", "exec"), module.__dict__)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != f"lesiontrack.assess.{self._mutant.module}":
+            return None
+        return importlib.util.spec_from_loader(fullname, _Loader(self._mutant))
+
+
+def survives(mutant: Mutant | None, tests: Sequence[str]) -> bool:
+    """Run tests in a forked process with the mutant in place (None: the true sources); tell whether all pass."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with contextlib.suppress(BaseException), Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            if mutant is not None:
+                sys.meta_path.insert(0, _Finder(mutant))
+            code = _pytest(tests) if tests else _catalogue()
+        os._exit(code)
+    return _wait(child) == 0
+
+
+def _pytest(tests: Sequence[str]) -> int:
+    import pytest
+
+    return int(pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *tests]))
+
+
+def _catalogue() -> int:
+    from lesiontrack.assess.engine import assess
+    from lesiontrack.io.reads import CaseResult, case_document
+    from tests.cases.catalogue import CASES
+
+    for case in CASES:
+        found = assess(case.reads(), case.settings())
+        document = case_document(CaseResult(case_id=case.name, assessment=found))
+        same = [(v.target, v.non_target, v.overall) for v in found.visits] == list(case.expected)
+        if not same or {key: document[key] for key in case.outcome} != dict(case.outcome):
+            return 1
+    return 0
+
+
+def _wait(child: int) -> int:
+    end = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return 1
+
+
+def _lives(mutant: Mutant) -> bool:
+    lives = all(survives(mutant, stage) for stage in STAGES)
+    if lives:
+        print(f"survives: {mutant.module}.py:{mutant.line}  {mutant.name}", file=sys.stderr, flush=True)
+    return lives
+
+
+def main() -> int:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("modules", nargs="*", default=[], help="rule modules; default: all")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--sample", type=int, default=0, help="judge only so many, chosen by a fixed seed")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    # Heavy imports once, before the forks; nothing of the room under test.
+    for name in ("pytest", "numpy", "pandas", "pydantic", "hypothesis", "hypothesis.strategies"):
+        with contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(name)
+    if not all(survives(None, stage) for stage in STAGES):
+        print("the tests fail without any mutant: nothing to measure", file=sys.stderr)
+        return 2
+    todo = [mutant for module in options.modules or MODULES for mutant in mutants_of(module)]
+    if options.sample:
+        todo = random.Random(11).sample(todo, min(options.sample, len(todo)))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        alive = list(pool.map(_lives, todo))
+    survivors = [mutant for mutant, lives in zip(todo, alive, strict=True) if lives]
+    known: dict[str, str] = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
+    unexplained = [mutant for mutant in survivors if mutant.name not in known]
+    killed = len(todo) - len(survivors)
+    print(f"{len(todo)} mutants, {killed} killed, {len(survivors)} survive, {len(unexplained)} unexplained")
+    for mutant in survivors:
+        print(f"  {mutant.module}.py:{mutant.line}  {mutant.before}  ->  {mutant.after}")
+        print(f"      {known.get(mutant.name, 'NOT EXPLAINED')}")
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
