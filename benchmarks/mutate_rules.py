@@ -108,6 +108,16 @@ def mutants_of(module: str) -> Iterator[Mutant]:
                 yield Mutant(module, getattr(node, "lineno", 0), ast.unparse(node), after, ast.unparse(changed))
 
 
+def _swap_and_or(node: ast.AST) -> None:
+    assert isinstance(node, ast.BoolOp)
+    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+
+
+def _drop_not(node: ast.AST) -> None:
+    assert isinstance(node, ast.UnaryOp)
+    node.operand = ast.UnaryOp(op=ast.Not(), operand=node.operand)
+
+
 def _never_run(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield what decides nothing: annotations, and the arguments of decorators."""
     for node in ast.walk(tree):
@@ -127,11 +137,11 @@ def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
             for other in _COMPARE[type(operator)]:
                 yield lambda n, p=position, o=other: n.ops.__setitem__(p, o())  # type: ignore[attr-defined,misc]
     elif isinstance(node, ast.BoolOp):
-        yield lambda n: setattr(n, "op", ast.Or() if isinstance(n.op, ast.And) else ast.And())  # type: ignore[attr-defined]
+        yield _swap_and_or
         for position in range(len(node.values)):
             yield lambda n, p=position: n.values.pop(p) if len(n.values) > 1 else None  # type: ignore[attr-defined,misc]
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield lambda n: setattr(n, "operand", ast.UnaryOp(op=ast.Not(), operand=n.operand))  # type: ignore[attr-defined]
+        yield _drop_not
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield lambda n: setattr(n, "op", ast.UAdd())
     elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
