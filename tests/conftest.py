@@ -1,4 +1,4 @@
-"""What all tests share: where the reference data lies, and hypothesis' profile."""
+"""What all tests share: where the reference data lies, the main job run once, and hypothesis' profile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.running import Ran, lesiontrack
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,3 +42,11 @@ def sample_scans() -> Path:
     if not (folder / "images").is_dir():
         pytest.skip("sample_scans/ is not there: make it with `lesiontrack phantom sample_scans`")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run(sample_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Return the main job on the sample study, run once for all tests of a worker; never write into it."""
+    out = tmp_path_factory.mktemp("sample") / "out"
+    done = lesiontrack("run", sample_scans, "--out", out, "--workers", "2")
+    return Ran(study=sample_scans, out=out, code=done.returncode, said=done.stdout + done.stderr)

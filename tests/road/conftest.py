@@ -1,46 +1,7 @@
-"""The main job, run once as a person runs it, for all tests of the road."""
+"""The road's tests run the command line as a person does (``tests/running.py``)."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from tests.running import Ran, lesiontrack
 
-import pandas as pd
-import pytest
-
-BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A finished command: where it wrote, how it ended, what it said."""
-
-    study: Path
-    out: Path
-    code: int
-    said: str
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Return a table of the cohort."""
-        return pd.read_parquet(self.out / "cohort" / f"{name}.parquet")
-
-    def truth(self, name: str) -> pd.DataFrame:
-        """Return a table of the study's truth."""
-        return pd.read_csv(self.study / "truth" / f"{name}.csv")
-
-
-def lesiontrack(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person does."""
-    command = [str(BIN / "lesiontrack"), *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
-
-
-@pytest.fixture(scope="session")
-def sample_run(sample_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Return the main job on the sample study."""
-    out = tmp_path_factory.mktemp("sample") / "out"
-    done = lesiontrack("run", sample_scans, "--out", out, "--workers", "2")
-    return Ran(study=sample_scans, out=out, code=done.returncode, said=done.stdout + done.stderr)
+__all__ = ["Ran", "lesiontrack"]
