@@ -135,11 +135,11 @@ def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
     if isinstance(node, ast.Compare):
         for position, operator in enumerate(node.ops):
             for other in _COMPARE[type(operator)]:
-                yield lambda n, p=position, o=other: n.ops.__setitem__(p, o())  # type: ignore[attr-defined,misc]
+                yield lambda n, p=position, o=other: n.ops.__setitem__(p, o())  # type: ignore[misc]
     elif isinstance(node, ast.BoolOp):
         yield _swap_and_or
         for position in range(len(node.values)):
-            yield lambda n, p=position: n.values.pop(p) if len(n.values) > 1 else None  # type: ignore[attr-defined,misc]
+            yield lambda n, p=position: n.values.pop(p) if len(n.values) > 1 else None  # type: ignore[misc]
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield _drop_not
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

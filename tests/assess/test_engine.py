@@ -65,14 +65,14 @@ def test_without_a_response_there_is_no_duration_of_one() -> None:
 
 
 def test_disease_control_on_a_day() -> None:
-    by_day = {"disease_control_days": [56, 84, 112, 168]}
-    assert assessed(timeline(30, 30, 40, **by_day)).disease_control_at_days == (
+    days = [56, 84, 112, 168]
+    assert assessed(timeline(30, 30, 40, disease_control_days=days)).disease_control_at_days == (
         (56, True),
         (84, True),
         (112, False),
         (168, False),
     )
-    assert assessed(timeline(30, 30, **by_day)).disease_control_at_days == (
+    assert assessed(timeline(30, 30, disease_control_days=days)).disease_control_at_days == (
         (56, True),
         (84, None),
         (112, None),
