@@ -34,6 +34,8 @@ __all__ = [
 
 # In place of a value: every voxel above zero is the structure that the file is named after.
 _WHOLE_FILE = ""
+# The largest value that NIfTI's and NRRD's signed integers hold; nobody numbers lesions higher.
+_LARGEST_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,8 +83,10 @@ def read_label_map(path: Path | str) -> LabelMap:
         grid, array = read_array(path)
         layers, names = (array,), {}
     for layer in layers:
-        if not np.issubdtype(layer.dtype, np.integer) and not np.array_equal(layer, np.rint(layer)):
-            raise ImageError("a label map holds values that are no whole numbers", file=str(path))
+        if not _holds_labels(layer):
+            raise ImageError(
+                "a label map holds values that are no labels", file=str(path), expected="whole numbers from 0 up"
+            )
     structure = _stem(path) if in_mask_folder(path) else ""
     found = LabelMap(grid=grid, layers=layers, names={} if structure else names, structure=structure)
     if structure and len(found.segments()) > 1:
@@ -93,6 +97,16 @@ def read_label_map(path: Path | str) -> LabelMap:
             expected="0 and 1; a map of several values goes beside its volume as NAME_seg",
         )
     return found
+
+
+def _holds_labels(layer: NDArray[Any]) -> bool:
+    """Tell whether every value is a whole number from 0 to the largest label there is; NaN and infinities are none."""
+    if layer.size == 0:
+        return True
+    low, high = layer.min(), layer.max()
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > _LARGEST_LABEL:
+        return False
+    return bool(np.issubdtype(layer.dtype, np.integer) or np.array_equal(layer, np.rint(layer)))
 
 
 def _stem(path: Path) -> str:

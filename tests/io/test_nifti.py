@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from lesiontrack.domain.geometry import Grid, Segmentation, SegmentKind, Volume
 from lesiontrack.errors import GeometryError, ImageError, LesiontrackError, StudyError
+from lesiontrack.io.label_map import read_label_map
 from lesiontrack.io.nifti import read_array, write_label_map
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.study import open_study, read_scan
@@ -301,3 +302,17 @@ def test_a_written_label_map_reads_back_exactly(
 def test_contradicting_labels_are_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         LabelSettings.model_validate(values)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -3.0, 1e30, 0.5])
+def test_a_value_that_is_no_label_refuses_the_map_alone(tmp_path: Path, value: float) -> None:
+    """Infinity, NaN, negative, huge and fractional values are refused by name; the largest plain label is read."""
+    array = np.zeros((4, 5, 6), dtype=np.float64)
+    array[1, 2, 3] = value
+    path = tmp_path / "x_seg.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
+    with pytest.raises(ImageError, match="no label"):
+        read_label_map(path)
+    array[1, 2, 3] = 2**31 - 1
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
+    assert read_label_map(path).segments()
