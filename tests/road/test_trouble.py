@@ -91,7 +91,7 @@ def test_the_others_are_complete_and_the_visit_is_unusable(damaged: tuple[Ran, l
         assert visits.loc[(subject_id, 0), "usable"]
         assert not visits.loc[(subject_id, 1), "usable"]
         assert visits.loc[(subject_id, 1), "problem"]
-    assert visits.loc[[(missing, 0), (missing, 1), (sound, 0), (sound, 1)], "usable"].all()
+    assert all(visits.loc[(name, timepoint), "usable"] for name in (missing, sound) for timepoint in (0, 1))
     lesions = ran.table("lesions").groupby("subject_id")["timepoint"].agg(set)
     assert lesions[sound] == lesions[missing] == {0, 1}
     assert lesions[cut] == lesions[foreign] == {0}
