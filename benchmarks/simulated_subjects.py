@@ -95,7 +95,7 @@ class Deformation:
         """Map (n, 3) points back by fixed-point iteration."""
         back = np.linalg.inv(self.linear)
         found = (points - self.shift) @ back.T
-        for _ in range(8):
+        for _ in range(5):
             found = found + (points - self.apply(found)) @ back.T
         return found
 
@@ -111,7 +111,7 @@ class Simulated:
     places
         number to its true place (visits, 3) in each visit's space.
     gone
-        (timepoint, number) of lesions that are absent there though known earlier; value: in view or not.
+        (timepoint, number) of lesions that are absent there though known earlier, not cut away; in view or not.
     """
 
     subject: Subject
@@ -230,7 +230,8 @@ def _observe(plan: Plan, rng: np.random.Generator, anatomy: _Anatomy, seed: int)
             truth[(visit, lesion_id)] = int(number)
         for number in range(len(at)):
             places[number][visit] = at[number]
-            if not seen[number] and anatomy.born[number] < visit:
+            cut_away = bool(anatomy.removed[number]) and resected
+            if not seen[number] and anatomy.born[number] < visit and not cut_away:
                 gone[(visit, number)] = bool(scan_grid.contains(at[number]))
         lesions += found
         prepared.append(_prepared(visit, series, scan_grid, deformation, anatomy, found, resected=resected))

@@ -39,7 +39,7 @@ class Prepared:
     body_grid, body
         The whole scan, coarse.
     points_lps_mm, radii_mm
-        (n, 3) hepatic lesions in order of position, (n,).
+        (n, 3) hepatic lesions and treated zones in order of position, (n,): a zone lies where its lesion lay.
     other_points_lps_mm
         (m, 3) extrahepatic lesions in order of position.
     liver_volume_mm3
@@ -99,7 +99,8 @@ def prepare(
     """
     own = [lesion for lesion in lesions if lesion.series_uid == volume.series_uid]
     hepatic = sorted(
-        (lesion.centroid_lps_mm, lesion.radius_mm) for lesion in own if lesion.compartment is Compartment.HEPATIC
+        [(lesion.centroid_lps_mm, lesion.radius_mm) for lesion in own if lesion.compartment is Compartment.HEPATIC]
+        + _zone_marks(segmentation)
     )
     other = sorted(lesion.centroid_lps_mm for lesion in own if lesion.compartment is not Compartment.HEPATIC)
     liver = _liver_with_lesions(segmentation, own)
@@ -124,6 +125,22 @@ def prepare(
         liver_volume_mm3=0.0 if liver is None else float(np.count_nonzero(liver)) * volume.grid.voxel_volume_mm3,
         liver_cut=liver is not None and bool(liver[0].any() or liver[-1].any()),
     )
+
+
+def _zone_marks(segmentation: Segmentation | None) -> list[tuple[tuple[float, float, float], float]]:
+    """Return centroid, LPS mm, and radius, mm, of each treated zone."""
+    if segmentation is None or segmentation.zones is None:
+        return []
+    marks = []
+    for label, place in enumerate(ndimage.find_objects(segmentation.zones), start=1):
+        if place is None:
+            continue
+        index = np.argwhere(segmentation.zones[place] == label)
+        first = np.array([part.start for part in place], dtype=np.float64)
+        x, y, z = (float(v) for v in segmentation.grid.to_lps_mm(first + index.mean(axis=0)))
+        volume = len(index) * segmentation.grid.voxel_volume_mm3
+        marks.append(((x, y, z), float((3.0 * volume / (4.0 * np.pi)) ** (1.0 / 3.0))))
+    return marks
 
 
 def _liver_with_lesions(segmentation: Segmentation | None, lesions: list[Lesion]) -> NDArray[np.bool_] | None:

@@ -146,7 +146,8 @@ def _judged(
         residual = float(np.sqrt((found.matched.residual_mm**2).mean()))
     doubts = _doubts(earlier, later, found, settings)
     if overlap is not None:
-        kept = overlap[1] if resected else overlap[0]
+        # After a resection (or where a cut view hides one and the lesions agree) the remnant must lie in the old liver.
+        kept = max(overlap) if resected or _supported(earlier, later, found) else overlap[0]
         if kept < settings.trust_dice:
             doubts.append(f"liver overlap {kept:.2f} below {settings.trust_dice:.2f}")
     if residual is not None and residual > settings.trust_residual_mm:
@@ -167,10 +168,16 @@ def _doubts(earlier: Prepared, later: Prepared, found: _Found, settings: AlignSe
     doubts: list[str] = []
     fewer = min(len(earlier.points_lps_mm), len(later.points_lps_mm))
     pairs = 0 if found.matched is None else len(found.matched.fixed)
-    supported = pairs >= 6 and pairs >= 0.7 * fewer
-    if (earlier.distance_mm is None or later.distance_mm is None) and not supported:
+    if (earlier.distance_mm is None or later.distance_mm is None) and not _supported(earlier, later, found):
         which = "earlier" if earlier.distance_mm is None else "later"
         doubts.append(f"no liver mask in the {which} scan and too few matched lesions to make up for it")
     if fewer >= 6 and pairs < settings.trust_matched_fraction * fewer:
         doubts.append(f"only {pairs} of {fewer} lesions find a partner")
     return doubts
+
+
+def _supported(earlier: Prepared, later: Prepared, found: _Found) -> bool:
+    """Tell whether so many lesions agree that they alone carry the map."""
+    fewer = min(len(earlier.points_lps_mm), len(later.points_lps_mm))
+    pairs = 0 if found.matched is None else len(found.matched.fixed)
+    return pairs >= 6 and pairs >= 0.7 * fewer

@@ -100,7 +100,7 @@ class AlignSettings(BaseModel):
         description="Least liver overlap after alignment (Dice; after a resection, share of the remnant inside).",
     )
     trust_residual_mm: float = Field(
-        default=6.0,
+        default=8.0,
         gt=0.0,
         le=50.0,
         description="Largest root mean square leave-one-out residual of matched lesions, mm.",

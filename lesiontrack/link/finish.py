@@ -109,13 +109,17 @@ class Finish:
         )
 
     def _rivals(self, draft: Draft) -> tuple[str, ...]:
-        """Name the earlier track that a later beginner could be, where it is not seen at that visit."""
+        """Name the earlier track that a later beginner could be, where it is not seen at that visit.
+
+        A treated lesion is no rival: what is seen at its site later is named by ``recurrence_of``.
+        """
         first = self._evidence.lesions[draft.members[0]].timepoint
         odds = self._evidence.log_odds[draft.members[0]]
         found: list[tuple[float, str]] = []
         for other in self._drafts:
             earlier = [m for m in other.members if self._evidence.lesions[m].timepoint < first]
-            if other is draft or not earlier or members_at(other, self._evidence, first):
+            treated = other.treated_from is not None and other.treated_from <= first
+            if other is draft or treated or not earlier or members_at(other, self._evidence, first):
                 continue
             known = odds[earlier][np.isfinite(odds[earlier])]
             if len(known):

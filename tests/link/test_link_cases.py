@@ -428,7 +428,7 @@ def test_several_scans_in_a_visit_use_their_own_registrations(scans: int) -> Non
                 series_from="C0",
                 series_to="C1",
                 forward=Transform(affine=shift),
-                backward=Transform(affine=np.linalg.inv(shift)),
+                backward=Transform(affine=np.asarray(np.linalg.inv(shift), dtype=np.float64)),
             )
         )
     tracking = chain(replace(subject, visits=tuple(visits)), lesions, (), registrations, SETTINGS)
