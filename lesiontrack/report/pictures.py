@@ -126,8 +126,7 @@ def draw(
         ink = _ZONE if number < 0 else found[1] if found else _UNTRACKED
         outlines.append(Outline(path=_path(places), ink=ink, zone=number < 0))
         if found:
-            low, high = places.min(axis=0), places.max(axis=0)
-            boxes.setdefault(found[0], []).append((low[1] + 0.5, low[0] + 0.5, high[1] + 0.5, high[0] + 0.5))
+            boxes.setdefault(found[0], []).append(_box(places))
     shown = tuple(rings)
     names = [_Name(text=name, box=box) for name, parts in boxes.items() for box in _largest(parts)]
     names += [_Name(text=r.name, box=(r.x - r.r, r.y - r.r, r.x + r.r, r.y + r.r)) for r in shown]
@@ -171,6 +170,12 @@ def _path(places: Floats) -> str:
     points = np.round(places + 0.5, 1)
     kept = np.append(True, (np.diff(points, axis=0) != 0).any(axis=1))
     return "M" + "L".join(f"{x:g} {y:g}" for y, x in points[kept]) + "Z"
+
+
+def _box(places: Floats) -> tuple[float, float, float, float]:
+    """Return the box around an outline: left, top, right, bottom."""
+    (top, left), (bottom, right) = places.min(axis=0) + 0.5, places.max(axis=0) + 0.5
+    return float(left), float(top), float(right), float(bottom)
 
 
 def _ends(ends: Floats) -> tuple[float, float, float, float]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import io
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from lesiontrack.domain.view import View, ViewKind
 from lesiontrack.report.chart import Chart, pd_threshold, sum_chart
 from lesiontrack.report.cohort import changed_settings
 from lesiontrack.report.judged import banner, courses, linked
@@ -252,6 +257,39 @@ def test_slices_with_the_same_lesions_stand_in_one_row(full: Full) -> None:
     assert {one.picture.rings[0].name for row in rows for one in row if one is not None and one.picture.rings} == {
         "L03"
     }
+
+
+def test_a_slice_without_its_air_keeps_every_line_in_place(full: Full) -> None:
+    """An off-centre body on a wide picture: outline, ring and pixels move together when the air is cut away."""
+    tables, _ = full("A")
+    pixels = np.zeros((100, 220), dtype=np.uint8)
+    pixels[30:80, 120:210] = 90
+    pixels[50:55, 170:181] = 250
+    outline = np.array([[50.0, 170.0], [50.0, 180.0], [54.0, 180.0], [54.0, 170.0]])
+    # The middle of the bright mark, from the middle of the picture.
+    x_mm, y_mm = 2.0 * (175.5 - 110.0), 2.0 * (52.5 - 50.0)
+    missing = next(row for row in tables["missing"] if row["timepoint"] == 4)
+    missing.update(x_lps_mm=7.0 + x_mm, y_lps_mm=-3.0 + y_mm, z_lps_mm=30.0)
+    view = View(
+        timepoint=4,
+        series_uid="1.2.4",
+        kind=ViewKind.SLICE,
+        lesion_id=None,
+        centre_lps_mm=(7.0, -3.0, 30.0),
+        pixels=pixels,
+        pixel_mm=2.0,
+        contours=((1, outline),),
+    )
+    case = _case(tables)
+    shown = slice_rows(case, Album(case, [view]))[0][4]
+    assert shown is not None
+    picture = shown.picture
+    assert (picture.width, picture.height) == (90 + 2 * 5, 50 + 2 * 2)
+    assert picture.outlines[0].path == "M55.5 22.5L65.5 22.5L65.5 26.5L55.5 26.5Z"
+    assert (picture.rings[0].x, picture.rings[0].y) == pytest.approx((60.5, 24.5), abs=0.06)
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.href.split(",")[1]))).convert("L"), dtype=float)
+    assert decoded[22:27, 55:66].mean() > 200
+    assert decoded[40:50, 20:50].mean() == pytest.approx(90, abs=3)
 
 
 # --- timeline and the rest -------------------------------------------------------------------------------------------

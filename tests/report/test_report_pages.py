@@ -304,6 +304,17 @@ def test_every_lesion_is_shown_with_its_own_lengths(out: Path, parse: Parse) -> 
         lengths = re.search(r"(\S+) × (\S+) mm", shown)
         assert lengths is not None, shown
         assert [float(n) for n in lengths.groups()] == [row["longest_diameter_mm"], row["short_axis_mm"]]
+    for name, rows in lesions.groupby("track_id"):
+        node = name == "L02"
+        lengths_mm = dict(zip(rows["timepoint"], rows["short_axis_mm" if node else "longest_diameter_mm"], strict=True))
+        cells = page.row(f"track-{int(str(name)[1:]) - 1}")
+        for timepoint, length_mm in lengths_mm.items():
+            shown_change = re.search(r"mm (\S+) %", cells[1 + timepoint])
+            before_mm = lengths_mm.get(timepoint - 1)
+            assert (shown_change is None) == (before_mm is None)
+            if shown_change is not None and before_mm is not None:
+                change = float(shown_change[1].replace("\u2212", "-"))
+                assert change == pytest.approx(100 * (length_mm / before_mm - 1), abs=0.051)
     assert page.row("track-1")[2].endswith("11.2 × 7.8 mm \u221220.4 % link 0.97")
     assert page.row("track-2")[5].endswith("treated site")
     assert page.row("track-15")[1] == "not yet seen"
