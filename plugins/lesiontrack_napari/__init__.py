@@ -1,0 +1,1 @@
+"""lesiontrack in napari: opens a subject of a result folder as layers."""
