@@ -1,6 +1,6 @@
 """Accuracy and cost of alignment and linking on simulated subjects that no setting was tuned on.
 
-``python benchmarks/tracking.py`` prints the tables of README.md, section "Tracking". Tuning used seeds 100 to 499.
+``python benchmarks/tracking.py`` prints the tables of README.md, section "Tracking". Tuning used seeds below 500.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subjects", type=int, default=12, help="subjects in each stratum")
-    parser.add_argument("--seed", type=int, default=9000, help="first seed; tuning used 100 to 499")
+    parser.add_argument("--seed", type=int, default=9000, help="first seed; tuning used seeds below 500")
     parser.add_argument("--stratum", action="append", choices=list(STRATA), help="only this one")
     options = parser.parse_args()
     columns = ["stratum", "method", "precision", "recall", "F1", "new-lesion F1", "centre error mean / p95 mm, < 10 mm"]
