@@ -41,7 +41,7 @@ demo: .stamps/run
 	@echo "report: $(DEMO_OUT)/report/index.html"
 
 test: .stamps/test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: .stamps/test
 	$(BIN)/ruff format --check .
@@ -58,9 +58,16 @@ clean:
 
 # --- long ones ------------------------------------------------------------------------------------------------------
 
+# benchmarks/README.md has the figures that each of these printed.
 bench: .stamps/test
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python -m benchmarks.measure
+	$(BIN)/python -m benchmarks.tracking
+	$(BIN)/python -m benchmarks.real_anatomy
+	$(BIN)/python -m benchmarks.survival
+	$(BIN)/python -m benchmarks.assess
 
-# Everything that is too long for every change: thousands of examples, mutations, kill -9. `make test` runs a sample.
+# Everything that is too long for every change: thousands of examples, damage, kill -9, a bug planted at every place of
+# the rule code. `make test` runs a sample of each.
 soak: .stamps/test
-	HYPOTHESIS_PROFILE=soak LESIONTRACK_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	HYPOTHESIS_PROFILE=soak LESIONTRACK_SOAK=1 LESIONTRACK_DAMAGE_ROUNDS=700 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m benchmarks.mutate_rules --jobs $(WORKERS)

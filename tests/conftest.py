@@ -20,6 +20,14 @@ settings.register_profile("soak", deadline=None, max_examples=5000, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and all tests of the sample run to the same one, so that it runs once."""
+    for item in items:
+        shared = "sample_run" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("sample_run" if shared else item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """Return the project's root."""
@@ -39,8 +47,7 @@ def shared_data() -> Path:
 def sample_scans() -> Path:
     """Return the sample study that the project ships."""
     folder = ROOT / "sample_scans"
-    if not (folder / "images").is_dir():
-        pytest.skip("sample_scans/ is not there: make it with `lesiontrack phantom sample_scans`")
+    assert (folder / "images").is_dir(), "make it with `lesiontrack phantom sample_scans --subjects 6 --seed 20`"
     return folder
 
 
