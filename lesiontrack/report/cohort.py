@@ -36,7 +36,6 @@ class GlanceRow:
 
     name: str
     counts: tuple[tuple[int, str], ...]
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,6 @@ class WorkItem:
     arm: str
     count: str
     n_review: int
-    n_errors: int
-    n_warnings: int
     n_queries: int
     attention: tuple[str, ...]
     rank: tuple[Any, ...]
@@ -116,7 +113,6 @@ def glance(result: Result) -> Glance:
             GlanceRow(
                 name=name,
                 counts=tuple((t[key], words.share(t[key], len(g))) for t, g in zip(tallies, groups, strict=True)),
-                tone=key.lower().split("/")[0].replace(" ", "-"),
             )
             for key, name in (*order, *((other, other) for other in others))
         )
@@ -231,8 +227,6 @@ def _work_item(case: Case) -> WorkItem:
         arm=arm_of(case),
         count=words.count_range(subject["count_hepatic"], subject["count_low"], subject["count_high"]),
         n_review=reviews,
-        n_errors=severities["ERROR"],
-        n_warnings=severities["WARNING"],
         n_queries=asked,
         attention=tuple(attention),
         rank=(*(-n for n, _ in wanted), -reviews, -asked, case.subject_id),

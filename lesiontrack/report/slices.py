@@ -25,7 +25,6 @@ class Slice:
     """One slice; ``z_mm`` is the height of its middle in the scan's patient coordinates."""
 
     timepoint: int
-    date: str
     k: int
     z_mm: str
     picture: Picture
@@ -121,7 +120,6 @@ def _slice(case: Case, album: Album, view: View | None) -> Slice | None:
     alt = f"Visit {view.timepoint}, slice {view.slice_index}: {', '.join([*tracks, *missing]) or 'no lesion'}"
     return Slice(
         timepoint=view.timepoint,
-        date=case.dates.get(view.timepoint, ""),
         k=view.slice_index,
         z_mm=f"{view.centre_lps_mm[2]:.1f}".replace("-", "\N{MINUS SIGN}"),
         picture=draw(view, track_of=album.track_at(view.timepoint), alt=alt, rings=rings),
