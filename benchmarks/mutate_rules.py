@@ -44,7 +44,7 @@ MODULES = (
 # without tests, assesses the catalogue of named timelines without pytest.
 STAGES: tuple[tuple[str, ...], ...] = (
     (),
-    ("tests/cases", "tests/assess/test_engine.py", "tests/assess/test_reference_data.py"),
+    ("tests/assess/test_best.py", "tests/cases", "tests/assess/test_engine.py", "tests/assess/test_reference_data.py"),
     (
         "tests/assess/test_machine_defaults.py",
         "tests/assess/test_treated_history.py",

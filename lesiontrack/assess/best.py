@@ -82,17 +82,14 @@ def _without_response(
     as_neither: tuple[Response, ...],
 ) -> Response:
     late = [item for item in sequence if (item.date - start).days >= settings.min_sd_days]
-    if any(item.response in as_stable and _is_target_disease(item) for item in late):
+    # Of the responses that leave SD only a CR occurs without target disease.
+    if any(item.response in as_stable and item.target_disease for item in late):
         return Response.SD
     if any(item.response in as_neither for item in late):
         return Response.NON_CR_NON_PD
     if any(item.response is Response.PD for item in sequence):
         return Response.PD
     return Response.NE
-
-
-def _is_target_disease(item: TimedResponse) -> bool:
-    return item.target_disease or item.response is not Response.CR
 
 
 def _confirms_cr(sequence: Sequence[TimedResponse], first: int, settings: AssessSettings) -> bool:
@@ -117,17 +114,18 @@ def _confirms_pr(sequence: Sequence[TimedResponse], first: int, settings: Assess
     """Tell whether the PR at ``first`` is confirmed by a CR or PR; a PR after any CR confirms nothing."""
     if sequence[first].response is not Response.PR:
         return False
-    unread = stable = 0
+    unread = 0
+    had_sd = False
     had_cr = any(item.response is Response.CR for item in sequence[:first])
     for later in sequence[first + 1 :]:
         if later.response is Response.CR or (later.response is Response.PR and not had_cr):
-            had_cr = had_cr or later.response is Response.CR
+            had_cr = later.response is Response.CR
             if _far_enough(sequence[first], later, settings):
                 return True
         elif later.response is Response.NE and unread < settings.max_ne_between:
             unread += 1
-        elif later.response is Response.SD and settings.accept_sd_between and stable < 1:
-            stable += 1
+        elif later.response is Response.SD and settings.accept_sd_between and not had_sd:
+            had_sd = True
         else:
             return False
     return False

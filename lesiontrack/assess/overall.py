@@ -31,7 +31,7 @@ class Components:
     target: Response
     non_target: Response
     triggers: tuple[Trigger, ...]
-    disease_free: bool = False
+    disease_free: bool
 
 
 def overall_response(parts: Components) -> tuple[Response, Reason]:

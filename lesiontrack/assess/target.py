@@ -25,7 +25,8 @@ class TargetCourse:
     baseline
         The baseline's sum; without a complete one nothing can be compared.
     nadir
-        The earliest visit with the smallest complete sum so far, baseline included.
+        The earliest visit with the smallest complete sum so far, baseline included; None when the baseline is not
+        complete.
     had_cr
         A target CR at an earlier visit.
     response_holds
@@ -184,8 +185,7 @@ def target_response(now: TargetSum, course: TargetCourse, settings: AssessSettin
     """
     if not now.values and not now.missing:
         return Response.NA, Reason(rule="target.na", section=_4_3_1, outcome="NA", text="there is no target")
-    baseline_mm, nadir = course.baseline.complete_mm, course.nadir
-    if baseline_mm is None or nadir is None:
+    if course.nadir is None:
         reason = Reason(
             rule="target.ne_no_baseline",
             section="rule book, 4, note f",
@@ -195,7 +195,7 @@ def target_response(now: TargetSum, course: TargetCourse, settings: AssessSettin
             scans=course.baseline.scans,
         )
         return Response.NE, reason
-    case = _Case(now, baseline_mm, nadir, course, settings)
+    case = _Case(now, course.baseline.known_mm, course.nadir, course, settings)
     for rule in TARGET_RULES:
         hit = rule(case)
         if hit is not None:

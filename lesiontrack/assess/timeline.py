@@ -166,7 +166,7 @@ class _Walk:
         now = add_up(visit, remaining, self.settings, without=plan.lost)
         if triggers:
             overall, reason = overall_response(
-                Components(target=Response.NE, non_target=Response.NE, triggers=tuple(triggers))
+                Components(target=Response.NE, non_target=Response.NE, triggers=tuple(triggers), disease_free=False)
             )
         else:
             overall, reason = _waiting(rebaseline)

@@ -133,6 +133,30 @@ def test_progressions_that_need_a_look() -> None:
     assert codes(assessed(merged)) == ["PD_WITH_MERGE"]
 
 
+def test_lesions_that_part_again_are_no_merge() -> None:
+    case = replace(
+        timeline(30),
+        lesions={"T1": "LIVER", "T2": "LIVER"},
+        visits=[visit(T1=20, T2=18), visit(T1_T2=30), visit(T1=20, T2=18)],
+    )
+    found = assessed(case)
+    assert found.visits[1].overall == "PD"
+    assert codes(found) == []
+
+
+def test_the_rule_of_an_overall_response_is_named() -> None:
+    wanted = {
+        "a node of 10 after overall CR is reappearance": ("overall.reappearance", "RECIST 1.1, 4.4.4"),
+        "27 to 32.4 is PD, exactly 20 %": ("overall.pd", "RECIST 1.1, 4.4.1, table 1"),
+        "29.9 % below is SD": ("overall.table", "RECIST 1.1, 4.4.1, table 1"),
+        "non-target disease not evaluable is NE": ("overall.table", "RECIST 1.1, 4.4.1, table 2"),
+        "an absent non-target at the re-baseline does not prevent NED": ("overall.ned", "rule book, 7 and 10"),
+    }
+    for name, expected in wanted.items():
+        last = assessed(by_name(name)).visits[-1].reasons[-1]
+        assert (last.rule, last.section) == expected
+
+
 def test_a_mass_is_attributed_to_the_organ_of_its_larger_member() -> None:
     case = replace(timeline(30), lesions={"T1": "LUNG", "T2": "LIVER"}, visits=[visit(T1=30, T2=20), visit(T1_T2=70)])
     assert assessed(case).pd_site == "EXTRAHEPATIC"
@@ -187,6 +211,17 @@ def test_a_reason_reads_as_a_sentence_and_as_data() -> None:
         "scans": ["2024-03-04"],
         "sentence": reason.sentence(),
     }
+
+
+def test_the_numbers_of_a_progression() -> None:
+    reason = assessed(timeline(30, 25, 31)).visits[1].reasons[0]
+    assert reason.sentence() == (
+        "PD: the sum 31 mm is 6 mm over the nadir 25 mm, at least 5 mm and 20 % [T1] (RECIST 1.1, 4.3.1)."
+    )
+    partial = replace(
+        timeline(30), lesions={"T1": "LIVER", "T2": "LIVER"}, visits=[visit(T1=30, T2=20), visit(T1=60, T2="NE")]
+    )
+    assert dict(assessed(partial).visits[0].reasons[0].numbers)["change_mm"] == 10
 
 
 def test_a_date_carries_the_rule_that_made_it() -> None:

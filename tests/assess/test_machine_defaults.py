@@ -217,3 +217,8 @@ def test_a_reader_sets_the_targets_and_the_reason_says_so() -> None:
     assert [name for name, role in roles.items() if role.role == "TARGET"] == ["L02", "L03"]
     assert roles["L01"].reason.startswith("by a reader")
     assert roles["L03"].reason.startswith("by a reader")
+
+
+def test_reasons_name_the_series_that_was_measured() -> None:
+    found = visit(Builder(DATES).track(30, 20, 20, 20), 1)
+    assert found.reasons[0].scans == ("1.2.1",)
