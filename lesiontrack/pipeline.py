@@ -19,7 +19,7 @@ from lesiontrack.domain.history import History, Registration
 from lesiontrack.domain.lesion import Lesion, TreatedZone
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
-from lesiontrack.domain.study import Scan, Subject, Visit
+from lesiontrack.domain.study import Compartment, Scan, Subject, Visit
 from lesiontrack.domain.view import View
 from lesiontrack.errors import LesiontrackError, SegmentationError
 from lesiontrack.link import chain
@@ -34,6 +34,8 @@ Read = Callable[[Scan], tuple[Volume, Segmentation | None]]
 _SLICES_PER_SCAN = 6
 # A lesion seen this near to an earlier one's projected place shows that place already.
 _SHOWN_WITHIN_MM = 8.0
+# Two scans of one visit show the same extrahepatic lesion when its places differ by no more than breathing.
+_SAME_PLACE_MM = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,20 +73,27 @@ class _Road:
         self.label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]] = {}
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self.liver_modality: str | None = None
 
     def visit(self, visit: Visit) -> None:
         """Observe one visit; what cannot be used is marked so and the road goes on."""
         if not visit.usable:
             self.visits.append(visit)
             return
-        scans = tuple(self._scan(visit, scan) if scan.usable and scan.measured else scan for scan in visit.scans)
-        seen = replace(visit, scans=scans)
+        done = {s.series_uid: self._scan(visit, s) for s in sorted(visit.measured_scans, key=self._preference)}
+        seen = replace(visit, scans=tuple(done.get(scan.series_uid, scan) for scan in visit.scans))
         if not seen.measured_scans:
             problem = "; ".join(s.problem for s in seen.scans if s.problem) or "no segmentation in this visit"
             seen = replace(seen, usable=False, problem=problem)
             if not any(p.timepoint == visit.timepoint for p in self.problems):
                 self._note(SegmentationError(problem), stage="read", timepoint=visit.timepoint)
         self.visits.append(seen)
+
+    def _preference(self, scan: Scan) -> tuple[bool, bool, float, str]:
+        """Order rival scans of a visit: the baseline's modality, portal venous, thin slices."""
+        other_modality = self.liver_modality is not None and scan.modality != self.liver_modality
+        thickness_mm = scan.slice_thickness_mm if scan.slice_thickness_mm is not None else float("inf")
+        return (other_modality, "portal" not in scan.phase_of_contrast.lower(), thickness_mm, scan.series_uid)
 
     def _scan(self, visit: Visit, scan: Scan) -> Scan:
         stage = "read"
@@ -102,6 +111,7 @@ class _Road:
                 first_lesion_id=first,
                 settings=self.settings.measure,
             )
+            measured = self._once(visit, scan, measured)
             stage = "register"
             self._register(visit, volume, segmentation, measured)
         except LesiontrackError as error:
@@ -115,6 +125,25 @@ class _Road:
             stem = f"{stem}_{len(self.label_maps)}"
         self.label_maps[stem] = (volume.grid, measured.label_map)
         return scan
+
+    def _once(self, visit: Visit, scan: Scan, measured: Measured) -> Measured:
+        """Leave out what a preferred scan of the same visit has measured already: one lesion must not count twice.
+
+        Liver lesions are measured on one scan of a visit, the first that shows any; elsewhere a lesion of the same site near an earlier one's place
+        is taken for the same one (scans of one visit share the patient's coordinates, but for breathing).
+        """
+        before = [x for x in self.lesions if x.timepoint == visit.timepoint]
+        liver_done = any(x.compartment == Compartment.HEPATIC for x in before)
+        twice = [x.lesion_id for x in measured.lesions if _is_measured(x, before, liver_done=liver_done)]
+        if self.liver_modality is None and any(x.compartment == Compartment.HEPATIC for x in measured.lesions):
+            self.liver_modality = scan.modality
+        if not twice:
+            return measured
+        note = f"{len(twice)} lesions left out: measured on another series of this visit"
+        labels = np.where(np.isin(measured.label_map, twice), np.uint16(0), measured.label_map)
+        kept = tuple(x for x in measured.lesions if x.lesion_id not in twice)
+        zones = () if liver_done else measured.zones
+        return replace(measured, lesions=kept, zones=zones, label_map=labels, notes=(*measured.notes, note))
 
     def _register(self, visit: Visit, volume: Volume, segmentation: Segmentation, measured: Measured) -> None:
         now = prepare(volume, segmentation, measured.lesions, timepoint=visit.timepoint, settings=self.settings.align)
@@ -155,6 +184,16 @@ class _Road:
     def _note(self, error: LesiontrackError, *, stage: str, timepoint: int) -> None:
         placed = error.at(subject_id=self.subject.subject_id, visit=str(timepoint))
         self.problems.append(Problem.of(placed, subject_id=self.subject.subject_id, stage=stage, timepoint=timepoint))
+
+
+def _is_measured(lesion: Lesion, before: list[Lesion], *, liver_done: bool) -> bool:
+    if lesion.compartment == Compartment.HEPATIC:
+        return liver_done
+    return any(
+        other.site == lesion.site
+        and np.linalg.norm(np.subtract(other.centroid_lps_mm, lesion.centroid_lps_mm)) <= _SAME_PLACE_MM
+        for other in before
+    )
 
 
 def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
@@ -205,6 +244,10 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
         why = "; ".join(p.message for p in road.problems) or "; ".join(v.problem for v in seen.visits if v.problem)
         raise SegmentationError(f"no visit can be used: {why}", subject_id=subject.subject_id)
     tracking = chain(seen, road.lesions, road.zones, road.registrations, settings.link)
+    unplaced = [
+        Problem(subject_id=subject.subject_id, stage="link", error="ClinicalError", severity="WARNING", message=message)
+        for message in tracking.problems
+    ]
     history = History(
         subject=seen,
         lesions=tuple(road.lesions),
@@ -218,7 +261,7 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
         history=history,
         label_maps=road.label_maps,
         views=tuple(road.views),
-        problems=tuple(road.problems),
+        problems=(*road.problems, *unplaced),
         notes=tuple(road.notes),
     )
 

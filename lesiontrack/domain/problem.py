@@ -18,7 +18,7 @@ class Problem:
     Attributes
     ----------
     stage
-        ``index``, ``read``, ``measure``, ``register``, ``observe``, ``assess``, ``clinical`` or ``events``.
+        ``index``, ``read``, ``measure``, ``register``, ``link``, ``observe``, ``assess``, ``clinical`` or ``events``.
     error
         Name of the error's type.
     date

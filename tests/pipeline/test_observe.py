@@ -1,0 +1,138 @@
+"""One subject's road with volumes made in memory: rival scans, unusable visits, and what is kept of each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
+from lesiontrack.domain.study import ClinicalFacts, LocalTreatment, Scan, Subject, Visit
+from lesiontrack.errors import ImageError, LesiontrackError
+from lesiontrack.pipeline import Observed, observe
+from lesiontrack.settings import Settings
+
+GRID = Grid.from_axes(
+    shape=(24, 70, 70), origin_lps_mm=np.array([-70.0, -70.0, 0.0]), steps_lps_mm=np.diag([4.0, 2.0, 2.0])[:, ::-1]
+)
+CENTRES = ((-20.0, 0.0, 40.0), (15.0, 10.0, 50.0), (0.0, -25.0, 60.0), (10.0, 30.0, 35.0))
+Made = tuple[Volume, Segmentation | None]
+
+
+def _ball(centre: tuple[float, float, float], radius_mm: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    points = GRID.to_lps_mm(np.stack(np.indices(GRID.shape), axis=-1).astype(float))
+    inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.linalg.norm(points - centre, axis=-1) <= radius_mm
+    return inside
+
+
+def _made(series_uid: str, centres: tuple[tuple[float, float, float], ...], *, modality: str = "CT") -> Made:
+    liver = _ball((0.0, 0.0, 48.0), 46.0)
+    lesions = np.zeros(GRID.shape, dtype=np.uint16)
+    for centre in centres:
+        lesions[_ball(centre, 8.0)] = 1
+    voxels = np.where(lesions > 0, 40, np.where(liver, 110, -100)).astype(np.int16)
+    segment = Segment(label=1, name="lesions", kind=SegmentKind.LESION, site="LIVER")
+    volume = Volume(grid=GRID, voxels=voxels, modality=modality, series_uid=series_uid, slice_thickness_mm=4.0)
+    return volume, Segmentation(grid=GRID, liver=liver, lesions=lesions, segments=(segment,))
+
+
+def _scan(series_uid: str, day: dt.date, **changes: object) -> Scan:
+    scan = Scan(series_uid=series_uid, date=day, modality="CT", slice_thickness_mm=4.0, grid=GRID, measured=True)
+    return replace(scan, **changes)  # type: ignore[arg-type]
+
+
+def _observe(
+    visits: Sequence[tuple[Scan, ...]], made: Mapping[str, Made | LesiontrackError], **facts: object
+) -> Observed:
+    def read(scan: Scan) -> Made:
+        found = made[scan.series_uid]
+        if isinstance(found, LesiontrackError):
+            raise found
+        return found
+
+    subject = Subject(
+        subject_id="A",
+        visits=tuple(Visit(timepoint=n, scans=scans) for n, scans in enumerate(visits)),
+        clinical=ClinicalFacts(**facts),  # type: ignore[arg-type]
+    )
+    return observe(subject, read, Settings())
+
+
+DAYS = [dt.date(2024, 1, 8) + dt.timedelta(days=56 * n) for n in range(3)]
+
+
+def test_a_lesion_on_two_scans_of_a_visit_counts_once() -> None:
+    """Of an arterial and a portal venous scan of one visit, the liver is measured on the portal venous one."""
+    arterial = _scan("1", DAYS[0], phase_of_contrast="arterial")
+    portal = _scan("2", DAYS[0], phase_of_contrast="portal venous")
+    seen = _observe([(arterial, portal)], {"1": _made("1", CENTRES[:3]), "2": _made("2", CENTRES)})
+    assert {x.series_uid for x in seen.history.lesions} == {"2"}
+    assert len(seen.history.lesions) == len(seen.history.tracks) == 4
+    assert any("left out" in note for note in seen.notes)
+    assert sum(int(labels.max() > 0) for _, labels in seen.label_maps.values()) == 1
+
+
+def test_a_scan_that_shows_the_liver_without_lesions_does_not_hide_those_of_another() -> None:
+    """A thin chest CT whose segmentation marks the liver alone is no reason to drop the MR's lesions."""
+    chest = _scan("1", DAYS[0], slice_thickness_mm=1.0)
+    liver = _scan("2", DAYS[0], modality="MR")
+    seen = _observe([(chest, liver)], {"1": _made("1", ()), "2": _made("2", CENTRES, modality="MR")})
+    assert len(seen.history.lesions) == 4
+
+
+def test_the_modality_of_the_baseline_is_preferred_later() -> None:
+    """Lengths are compared within one modality where the visit has a choice."""
+    visits = [(_scan("1", DAYS[0], modality="MR"),), (_scan("2", DAYS[1]), _scan("3", DAYS[1], modality="MR"))]
+    made: dict[str, Made | LesiontrackError] = {
+        "1": _made("1", CENTRES, modality="MR"),
+        "2": _made("2", CENTRES),
+        "3": _made("3", CENTRES, modality="MR"),
+    }
+    seen = _observe(visits, made)
+    assert {x.series_uid for x in seen.history.lesions_at(1)} == {"3"}
+
+
+def test_an_unreadable_visit_is_noted_and_the_road_goes_on() -> None:
+    """The visit stays with its problem, later visits are linked over it, and the problem names stage and visit."""
+    made: dict[str, Made | LesiontrackError] = {
+        "1": _made("1", CENTRES),
+        "2": ImageError("torn"),
+        "3": _made("3", CENTRES),
+    }
+    seen = _observe([(_scan(str(n + 1), DAYS[n]),) for n in range(3)], made)
+    assert [visit.usable for visit in seen.history.subject.visits] == [True, False, True]
+    (problem,) = seen.problems
+    assert (problem.stage, problem.timepoint, problem.subject_id) == ("read", 1, "A")
+    assert len(seen.history.tracks) == 4
+    assert all(track.at(0) and track.at(2) for track in seen.history.tracks)
+
+
+def test_no_usable_visit_is_an_error_of_the_subject() -> None:
+    """Nothing is judged from nothing."""
+    with pytest.raises(LesiontrackError, match="no visit can be used"):
+        _observe([(_scan("1", DAYS[0]),)], {"1": ImageError("torn")})
+
+
+def test_a_treatment_that_fits_no_lesion_is_a_warning() -> None:
+    """A row of local_treatments that names a place where nothing is does not vanish."""
+    nowhere = LocalTreatment(
+        date=dt.date(2024, 1, 20), method="ABLATION", place_lps_mm=(60.0, -60.0, 5.0), place_date=DAYS[0]
+    )
+    visits = [(_scan("1", DAYS[0]),), (_scan("2", DAYS[1]),)]
+    seen = _observe(visits, {"1": _made("1", CENTRES), "2": _made("2", CENTRES)}, local_treatments=(nowhere,))
+    (problem,) = seen.problems
+    assert (problem.stage, problem.severity) == ("link", "WARNING")
+
+
+def test_the_place_of_a_vanished_lesion_is_shown() -> None:
+    """A view of the projected place, so that a reader can look whether it is really gone."""
+    visits = [(_scan("1", DAYS[0]),), (_scan("2", DAYS[1]),)]
+    seen = _observe(visits, {"1": _made("1", CENTRES), "2": _made("2", CENTRES[:3])})
+    places = [view for view in seen.views if view.kind == "PLACE"]
+    assert len(places) == 1
+    np.testing.assert_allclose(places[0].centre_lps_mm, CENTRES[3], atol=4.0)
+    (missing,) = seen.history.missing
+    np.testing.assert_allclose(missing.place_lps_mm, CENTRES[3], atol=4.0)
