@@ -23,7 +23,7 @@ Made = tuple[Volume, Segmentation | None]
 
 
 def _ball(centre: tuple[float, float, float], radius_mm: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    points = GRID.to_lps_mm(np.stack(np.indices(GRID.shape), axis=-1).astype(float))
+    points = GRID.to_lps_mm(np.moveaxis(np.indices(GRID.shape), 0, -1).astype(float))
     inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.linalg.norm(points - centre, axis=-1) <= radius_mm
     return inside
 
