@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lesiontrack.assess.site import pd_site, pd_subtype
-from lesiontrack.domain.outcome import Reason, Response, Trigger, TriggerKind, VisitResponse
+from lesiontrack.domain.outcome import Reason, Response, Trigger, VisitResponse
 from lesiontrack.domain.study import Compartment
 
 __all__ = ["Progression", "first_date_of", "first_progression"]
@@ -58,7 +58,7 @@ def first_progression(visits: Sequence[VisitResponse]) -> Progression:
 
 
 def _is_backdated(trigger: Trigger) -> bool:
-    return trigger.kind is TriggerKind.NEW and trigger.first_timepoint < trigger.timepoint
+    return trigger.first_timepoint < trigger.timepoint
 
 
 def first_date_of(compartment: Compartment, visits: Sequence[VisitResponse]) -> dt.date | None:

@@ -176,6 +176,30 @@ def test_residual_tumour_beyond_the_window_is_queried() -> None:
         assert codes(assessed(case)) == expected
 
 
+def test_the_window_of_residual_tumour_counts_from_the_first_session() -> None:
+    case = Case(
+        name="residual",
+        rule="10",
+        treated=(("T1", "ABLATION", 0), ("T2", "ABLATION", 30)),
+        days=(-6, 70, 181),
+        visits=[
+            visit(T1=30, T2=20),
+            visit(rebaseline=True, sites={"T1": "NO_VIABLE", "T2": "RESIDUAL"}),
+            visit(sites={"T1": "NO_VIABLE", "T2": "RESIDUAL"}),
+        ],
+        expected=(),
+    )
+    assert codes(assessed(case)) == ["RESIDUAL_BEYOND_WINDOW"]
+
+
+def test_a_treatment_without_a_rebaseline_is_queried_where_it_matters() -> None:
+    never = by_name("treated and never re-baselined is not evaluable, whatever grows")
+    assert codes(assessed(never)) == ["TREATMENT_PHASE_GROWTH", "NO_REBASELINE"]
+    assert codes(assessed(replace(never, options={"local_mode": "strict_ne"}))) == []
+    read_only = by_name("strict_ne: a site that is read is a treated one")
+    assert codes(assessed(replace(read_only, options={}))) == []
+
+
 def test_local_progression_soon_after_sbrt_is_queried() -> None:
     for method, day, expected in (("SBRT", 179, ["LTP_IN_QUIET_TIME"]), ("SBRT", 180, []), ("ABLATION", 100, [])):
         case = Case(
@@ -229,7 +253,12 @@ def test_a_date_carries_the_rule_that_made_it() -> None:
     assert [reason.rule for reason in found.reasons] == ["pd_date.first_sight", "pd_site.triggers"]
     assert found.reasons[0].outcome == on(56)
     assert found.reasons[0].lesions == ("X1",)
+    assert found.reasons[1].outcome == "EXTRAHEPATIC"
     assert found.visit(1) is not None and found.visit(0) is None
+    without_site = assessed(by_name("a sum progression by normal nodes alone has no site"))
+    assert without_site.reasons[1].outcome == "no site"
+    alone = assessed(by_name("a compartment that grew enough is named alone"))
+    assert [trigger.lesions for trigger in alone.pd_triggers] == [("T1",)]
 
 
 def test_values_that_are_none_are_refused() -> None:
