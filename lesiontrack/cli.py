@@ -9,7 +9,6 @@ import traceback
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from lesiontrack import __version__
@@ -19,29 +18,49 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="lesiontrack",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Serial liver CT/MRI with segmentations: lesion tracks, RECIST 1.1 responses, progression dates and site, "
     "survival endpoints.",
-    epilog="Exit codes: 0 done; 1 done, with rows in cohort/failures; 2 the command or its input is unusable.",
+    epilog="Exit codes: 0 done; 1 done, but something failed and is listed in cohort/failures; 2 the command or its "
+    "input cannot be used: one line says what, where, and what was expected (with --debug, a traceback too).",
 )
 
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to; made when it is not there.")]
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file whose settings override the study's study.toml.")
+
+class CommandError(LesiontrackError):
+    """The command line itself cannot be used."""
+
+
+def _folder(path: Path | None) -> Path | None:
+    """Refuse a file where a folder is meant to be written."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise CommandError("--out names a file", file=str(path), expected="a folder, there or not")
+    return path
+
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", callback=_folder, help="Folder for the results; made when it is not there."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same files, byte for byte.")]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="TOML file; its settings override the study's study.toml."),
+]
+OwnSettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="TOML file of settings that differ from the defaults."),
+]
+ResultFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Result folder: the OUT of `lesiontrack run`.")]
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise click.UsageError(f"{option}: found {text!r}, expected numbers separated by commas") from error
+        raise CommandError(f"{option} is unclear", found=repr(text), expected="numbers separated by commas") from error
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -88,45 +107,57 @@ def _log(debug: bool) -> None:
 def main() -> None:
     """Run the command line; the one place where every error becomes one line on stderr and exit code 2."""
     debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     try:
         code = app(["--debug", *arguments] if debug else arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         code = stop.exit_code
-    except click.exceptions.Abort:
-        print("lesiontrack: interrupted", file=sys.stderr)
-        code = 130
-    except click.ClickException as error:
-        print(f"lesiontrack: {error.format_message()}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         print("lesiontrack: interrupted; what was finished is stored, run again to go on", file=sys.stderr)
         code = 130
     except Exception as error:
         if debug:
             traceback.print_exc()
-        kind = "" if isinstance(error, LesiontrackError | OSError) else f"{type(error).__name__}: "
-        print(f"lesiontrack: {kind}{_one_line(error)}", file=sys.stderr)
+        print(f"lesiontrack: {_one_line(error)}", file=sys.stderr)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what, where and what was expected."""
+    if isinstance(error, LesiontrackError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"file {error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif hasattr(error, "format_message"):
+        # Of the command line's parser, which names the option at fault; its class is not the same in all of typer.
+        text = f"{error.format_message()} (see: lesiontrack --help, lesiontrack COMMAND --help)"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
 
 
 @app.command()
 def run(
-    study: Annotated[Path, typer.Argument(help="Study folder: images/, clinical/, optional study.toml.")],
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY", help="Study folder with images/ and, if any, clinical/ and study.toml.")
+    ],
     out: Out,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Subjects worked on at the same time.")] = 1,
-    subject: Annotated[list[str] | None, typer.Option("--subject", help="Only this subject; repeat for more.")] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="Subjects worked on at the same time.")
+    ] = 1,
+    subject: Annotated[
+        list[str] | None, typer.Option("--subject", metavar="ID", help="Only this subject; repeat for more.")
+    ] = None,
     settings: SettingsFile = None,
-    force: Annotated[bool, typer.Option("--force", help="Do again what is already done.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do everything again, also what is already done.")] = False,
 ) -> None:
-    """Run the main job: images to tracks, responses, event dates, endpoints and a report.
+    """Do the main job: images to tracks, responses, dates and a report.
 
-    A second run does only what is missing or whose input has changed.
+    Reads the scans and what is marked in them, measures every lesion, follows it through time, judges each visit by
+    RECIST 1.1, derives progression dates and survival endpoints, and writes OUT/report/index.html.
+
+    A second run does only what is missing or whose input has changed. One subject's failure stops no other.
     """
     from lesiontrack.batch import run_study
 
@@ -139,14 +170,22 @@ def run(
 
 @app.command()
 def index(
-    archive: Annotated[Path, typer.Argument(help="Study folder, or any folder of images.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the catalogue here; without it, only print.")] = None,
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Study folder, or any folder of images.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", callback=_folder, help="Folder for the catalogue; without it, it is only printed."
+        ),
+    ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare file contents by hash, not only size and date.")
+        bool, typer.Option("--verify", help="With --out: compare files by content, not only by size and time.")
     ] = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Catalogue an archive: subjects, visits, series, segmentations, and every refused file with the reason."""
+    """List what an archive holds, and what is refused and why.
+
+    Subjects, visits, series and segmentations, without reading a pixel of DICOM. A good first look at a new study.
+    """
     from lesiontrack.batch import index_archive
 
     text, problems = index_archive(archive, out, verify=verify, settings_file=settings)
@@ -156,11 +195,16 @@ def index(
 
 @app.command()
 def assess(
-    reads: Annotated[Path, typer.Argument(help="A case file (JSON), or a folder with SDTM tu and tr tables.")],
+    reads: Annotated[
+        Path, typer.Argument(metavar="READS", help="A case file (JSON), or a folder with SDTM tables tu and tr.")
+    ],
     out: Out,
-    settings: SettingsFile = None,
+    settings: OwnSettingsFile = None,
 ) -> None:
-    """Assess response from measurements alone, without images."""
+    """Judge response from measurements alone, without images.
+
+    For measurements that readers have made already: RECIST 1.1 with local treatment, visit by visit.
+    """
     from lesiontrack.batch import assess_reads
 
     _exit(assess_reads(reads, out, settings_file=settings))
@@ -168,26 +212,37 @@ def assess(
 
 @app.command()
 def endpoints(
-    out_folder: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="Result folder of a run.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Result folder: the OUT of `lesiontrack run`.")
+    ] = None,
     clinical: Annotated[
-        Path | None, typer.Option("--clinical", help="Clinical tables to use instead of the study's.")
+        Path | None,
+        typer.Option("--clinical", metavar="DIR", help="Clinical tables to use instead of those that were run with."),
     ] = None,
     settings: SettingsFile = None,
     cases: Annotated[
-        Path | None, typer.Option("--cases", help="File of censoring cases instead of a result folder.")
+        Path | None,
+        typer.Option("--cases", metavar="FILE", help="Censoring cases (JSON) instead of a result folder."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="With --cases: where censoring.json is written.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", callback=_folder, help="With --cases: folder for censoring.json."),
+    ] = None,
 ) -> None:
-    """Derive event dates anew from responses and clinical tables; no image is touched."""
+    """Derive event dates again, for example by other censoring rules.
+
+    From the stored responses and the clinical tables; no image is touched. The tables of events, the statistics and
+    the report in OUT are written anew.
+    """
     from lesiontrack.batch import censor_cases, derive_endpoints
 
     if cases is not None:
         if out is None or out_folder is not None:
-            raise click.UsageError("--cases FILE goes with --out DIR and without a result folder")
+            raise CommandError("--cases FILE goes with --out DIR and without a result folder")
         _exit(censor_cases(cases, out, settings_file=settings))
         return
     if out_folder is None:
-        raise click.UsageError("a result folder is needed, or --cases FILE --out DIR")
+        raise CommandError("nothing to work on", expected="a result folder, or --cases FILE --out DIR")
     finished = derive_endpoints(out_folder, clinical=clinical, settings_file=settings)
     _report(out_folder, changed=finished.changed)
     _exit(finished.failures)
@@ -195,19 +250,46 @@ def endpoints(
 
 @app.command()
 def survival(
-    events: Annotated[Path, typer.Argument(help="Events table, CSV or Parquet: ours or anyone's in the same columns.")],
+    events: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EVENTS",
+            help="CSV or Parquet with time_days and status (0 censored, 1 event, 2 competing event), and if need be "
+            "subject_id, endpoint, entry_days: OUT/cohort/events.csv, or a table of your own.",
+        ),
+    ],
     out: Out,
-    by: Annotated[str | None, typer.Option("--by", help="Column that tells the groups apart.")] = None,
-    times: Annotated[str | None, typer.Option("--times", help="Times for rates, separated by commas.")] = None,
-    tau: Annotated[float | None, typer.Option("--tau", help="Horizon of the restricted mean survival time.")] = None,
-    strata: Annotated[str | None, typer.Option("--strata", help="Column to stratify comparisons by.")] = None,
-    adjust: Annotated[str | None, typer.Option("--adjust", help="Columns to adjust for, separated by commas.")] = None,
-    adverse_events: Annotated[
-        Path | None, typer.Option("--adverse-events", help="Adverse events table: worst grade by arm is added.")
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="COLUMN", help="Column with the groups to compare, for example arm.")
     ] = None,
-    settings: SettingsFile = None,
+    times: Annotated[
+        str | None,
+        typer.Option("--times", metavar="T,T", help="Times at which rates are given, in the unit of time_days."),
+    ] = None,
+    tau: Annotated[
+        float | None,
+        typer.Option("--tau", metavar="T", help="Horizon of the restricted mean survival time, same unit."),
+    ] = None,
+    strata: Annotated[
+        str | None, typer.Option("--strata", metavar="COLUMN", help="Column to stratify the comparisons by.")
+    ] = None,
+    adjust: Annotated[
+        str | None,
+        typer.Option("--adjust", metavar="COLUMN,COLUMN", help="Covariates of the adjusted Cox and Fine-Gray models."),
+    ] = None,
+    adverse_events: Annotated[
+        Path | None,
+        typer.Option(
+            "--adverse-events", metavar="FILE", help="Table of adverse events: adds the worst grade by group."
+        ),
+    ] = None,
+    settings: OwnSettingsFile = None,
 ) -> None:
-    """Estimate and compare: statistics, figures and the numbers behind them from an events table."""
+    """Compute survival statistics and figures from an events table.
+
+    Kaplan-Meier or, with competing events, cumulative incidence; medians, rates, restricted means; with --by also
+    log-rank, Cox, Gray and Fine-Gray. Writes DIR/summary.json and each figure with the numbers behind it.
+    """
     from lesiontrack.batch import analyse_events
 
     analyse_events(
@@ -224,8 +306,8 @@ def survival(
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Argument(help="Result folder of a run.")]) -> None:
-    """Write the report again from the tables of a result folder."""
+def report(out: ResultFolder) -> None:
+    """Write OUT/report/index.html again from the tables."""
     from lesiontrack.batch import require_result
     from lesiontrack.report import write_report
 
@@ -235,16 +317,32 @@ def report(out: Annotated[Path, typer.Argument(help="Result folder of a run.")])
 
 @app.command()
 def trace(
-    out: Annotated[Path, typer.Argument(help="Result folder of a run.")],
-    subject: Annotated[str | None, typer.Option("--subject", help="The subject's id.")] = None,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", help="For example PFS.")] = None,
-    lesion: Annotated[str | None, typer.Option("--lesion", help="Track id: all that rests on this lesion.")] = None,
-    sop_instance: Annotated[
-        str | None, typer.Option("--sop-instance", help="SOP Instance UID: all that rests on this image.")
+    out: ResultFolder,
+    subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="The subject's id.")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="NAME", help="PFS, OS, HEPATIC_PD, ...: the evidence of its date."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    lesion: Annotated[
+        str | None, typer.Option("--lesion", metavar="ID", help="Track id, such as L03: all that rests on this lesion.")
+    ] = None,
+    sop_instance: Annotated[
+        str | None,
+        typer.Option("--sop-instance", metavar="UID", help="SOP Instance UID: all that rests on this image."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Show the evidence of a date: rule, lesions, measurements, images, readers; or what rests on a lesion or image."""
+    """Show where a date comes from, or what rests on a lesion or image.
+
+    Forwards, with --subject and --endpoint: the rule, lesions, measurements, images and readers behind the date.
+    Backwards, with --lesion or --sop-instance: every measurement, response and endpoint that rests on it.
+    """
+    if len([name for name in (endpoint, lesion, sop_instance) if name is not None]) != 1:
+        raise CommandError(
+            "say what to trace", expected="--subject ID --endpoint PFS, --subject ID --lesion L01 or --sop-instance UID"
+        )
+    if endpoint is not None and subject is None:
+        raise CommandError("--endpoint says nothing of whose", expected="--subject ID with it")
     from lesiontrack.batch import trace_result
 
     found = trace_result(out, subject_id=subject, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)
@@ -254,10 +352,15 @@ def trace(
 @app.command()
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; must be empty or not there.")],
-    subjects: Annotated[int, typer.Option("--subjects", min=1, help="How many subjects.")] = 6,
-    seed: Seed = 20,
+    subjects: Annotated[int, typer.Option("--subjects", metavar="N", min=1, help="How many subjects.")] = 6,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", min=0, help="The same seed gives the same files, byte for byte.")
+    ] = 20,
 ) -> None:
-    """Write a synthetic imaging study, DICOM with segmentations and clinical tables, whose truth is known."""
+    """Write a synthetic study whose truth is known.
+
+    DICOM with segmentations and clinical tables, as a trial would hand them over; DIR/truth says what a run must find.
+    """
     from lesiontrack.io.phantom_study import write_phantom_study
 
     write_phantom_study(folder, subjects=subjects, seed=seed)
@@ -265,7 +368,10 @@ def phantom(
 
 @app.command()
 def settings() -> None:
-    """Print every setting as commented TOML with its default, unit and reason."""
+    """Print every setting with its default, unit and reason.
+
+    As TOML: copy what should differ into STUDY/study.toml, or into a file for --settings.
+    """
     from lesiontrack.settings import Settings, as_toml
 
     typer.echo(as_toml(Settings()), nl=False)

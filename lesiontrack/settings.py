@@ -54,15 +54,23 @@ def load_settings(*files: Path) -> Settings:
     for file in files:
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"settings cannot be read: {error}", file=str(file)) from error
+        except OSError as error:
+            found = error.strerror or type(error).__name__
+            raise SettingsError("settings cannot be read", file=str(file), found=found, expected="a file") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(
+                "settings cannot be read", file=str(file), found=str(error), expected="TOML in UTF-8"
+            ) from error
         _merge(merged, _sectioned(document, file))
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
+        unknown = first["type"] == "extra_forbidden"
+        setting = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"setting {'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+            f"setting {setting} is not known" if unknown else f"setting {setting}: {first['msg']}",
+            expected="a setting of `lesiontrack settings`" if unknown else None,
             file=", ".join(str(file) for file in files),
             found=repr(first.get("input")),
         ) from error

@@ -42,6 +42,10 @@ def index_archive(archive: Path, out: Path | None, *, verify: bool, settings_fil
         database=out / "catalogue.sqlite" if out is not None else None,
         verify=verify,
     )
+    if not catalogue.files:
+        raise StudyError(
+            "no file in the archive", file=str(folder.images), expected="images: DICOM, NIfTI, NRRD or MHA"
+        )
     if out is not None:
         _write_catalogue(out, catalogue)
     return _catalogue_text(catalogue), len(catalogue.failures)

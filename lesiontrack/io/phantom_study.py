@@ -73,7 +73,9 @@ def write_phantom_study(
         If the folder holds anything already: a study is never mixed with another.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError("the folder to write a phantom study into is not empty", file=str(folder))
+        raise StudyError(
+            "a phantom study is never written over anything", file=str(folder), expected="an empty or new folder"
+        )
     plans = subject_plans(subjects=subjects, seed=seed)
     write_subjects(folder, plans, progress=progress)
     return plans

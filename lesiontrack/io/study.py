@@ -122,7 +122,12 @@ def open_study(
         )
     if not catalogue.subjects:
         refused = f"{len(catalogue.refused)} refused, {len(catalogue.ignored)} ignored of {catalogue.files} files"
-        raise StudyError("no subject with a volume in the archive", file=str(folder.images), found=refused)
+        raise StudyError(
+            "no subject with a volume in the archive",
+            file=str(folder.images),
+            found=refused,
+            expected="CT or MR as DICOM, or <subject>/<YYYY-MM-DD>/ with NIfTI; `lesiontrack index` says more",
+        )
     subjects = tuple(
         replace(subject, clinical=clinical.facts.get(subject.subject_id)) for subject in catalogue.subjects
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,10 +71,12 @@ def analyse(
     chosen = with_horizons(settings or SurvivalSettings(), wanted.times, wanted.tau)
     frame = _frame(events)
     plan = Plan(by=wanted.by, strata=wanted.strata, adjust=tuple(wanted.adjust))
-    parts = list(endpoints(frame, plan))
+    with _named(events):
+        parts = list(endpoints(frame, plan))
     adverse = None
     if wanted.adverse_events is not None:
-        adverse = worst_grades(_frame(wanted.adverse_events), frame, wanted.by)
+        with _named(wanted.adverse_events):
+            adverse = worst_grades(_frame(wanted.adverse_events), frame, wanted.by)
     document: Json = {"endpoints": {data.name: summarise_endpoint(data, plan, chosen) for data in parts}}
     out.mkdir(parents=True, exist_ok=True)
     if adverse is not None:
@@ -86,6 +89,15 @@ def analyse(
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     (out / "summary.json").write_text(text + "\n", encoding="utf-8")
     return document
+
+
+@contextmanager
+def _named(table: pd.DataFrame | Path) -> Iterator[None]:
+    """Name the file in what is wrong with its content."""
+    try:
+        yield
+    except TableError as error:
+        raise error.at(file=str(table) if isinstance(table, Path) else None) from error
 
 
 def _frame(table: pd.DataFrame | Path) -> pd.DataFrame:
