@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from lesiontrack.domain.view import View
 from lesiontrack.report import words
 from lesiontrack.report.chart import sum_chart
-from lesiontrack.report.judged import Course, banner, courses, linked, track_anchor, visit_anchor
+from lesiontrack.report.judged import Course, banner, courses, linked, track_anchor, treated_sites, visit_anchor
 from lesiontrack.report.matrix import Album, matrix
 from lesiontrack.report.slices import slice_rows
 from lesiontrack.report.source import Case, Row, what_happened
@@ -50,7 +50,7 @@ def case_page(case: Case, views: Sequence[View], settings: Settings) -> dict[str
     """Return what the template of a subject's page is given."""
     found = courses(case, settings)
     album = Album(case, views)
-    rows = matrix(case, album)
+    rows = matrix(case, album, treated_sites(found))
     charts = [sum_chart(case, course, settings) for course in found if course.primary]
     return {
         "case": case,

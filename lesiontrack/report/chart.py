@@ -33,7 +33,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One line: unbroken stretches as SVG points, its dots, and its name at the right end."""
+    """One line: unbroken stretches as SVG points, its dots, and its name at the right end or ``aside`` its last dot."""
 
     name: str
     stretches: tuple[str, ...]
@@ -42,6 +42,7 @@ class Series:
     y_name: float = 0.0
     y_end: float = 0.0
     x_end: float = 0.0
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +238,11 @@ def _targets(case: Case, course: Course, lengths: Mapping[str, Mapping[int, floa
 
 
 def _named(series: Sequence[Series]) -> list[Series]:
-    """Give each series the height of its name at the right end, off the other names."""
-    heights = apart([one.y_end + 4.0 for one in series], room=15.0, low=_TOP + 4.0, high=HEIGHT - _BOTTOM)
-    return [replace(one, y_name=height) for one, height in zip(series, heights, strict=True)]
+    """Give each series the height of its name: at the right end off the others, or beside a last dot far from it."""
+    last = max(one.x_end for one in series)
+    ends = [one.y_end + 4.0 for one in series if one.x_end == last]
+    heights = iter(apart(ends, room=15.0, low=_TOP + 4.0, high=HEIGHT - _BOTTOM))
+    return [
+        replace(one, y_name=next(heights)) if one.x_end == last else replace(one, y_name=one.y_end + 4.0, aside=True)
+        for one in series
+    ]

@@ -25,13 +25,15 @@ TITLES = {
     "PFS_STRICT": "Progression-free survival, RECIST 1.1 as written",
     "PFS_TREATMENT_PHASE": "Progression-free survival, growth in the treatment phase counted",
     "PFS_RANDOMISATION": "Progression-free survival from randomisation",
-    "HEPATIC_PD": "Hepatic progression, cumulative incidence",
-    "EXTRAHEPATIC_PD": "Extrahepatic progression, cumulative incidence",
+    "HEPATIC_PD": "Hepatic progression",
+    "EXTRAHEPATIC_PD": "Extrahepatic progression",
     "HEPATIC_FIRST": "Hepatic as site of first progression",
     "EXTRAHEPATIC_FIRST": "Extrahepatic as site of first progression",
     "FIRST_PD": "First progression, any site",
     "LTP": "Local tumour progression, by treated lesion",
 }
+# Those that may have competing events.
+_INCIDENCES = ("HEPATIC_PD", "EXTRAHEPATIC_PD", "HEPATIC_FIRST", "EXTRAHEPATIC_FIRST", "FIRST_PD", "LTP")
 # The trial's horizon; where it is not among the times estimated, the last of them.
 _HORIZON_DAYS = 1826
 # Notes on what this page does not show.
@@ -88,6 +90,15 @@ class EndpointBlock:
     p: str
     effect: str
     figure: Figure | None
+
+    @property
+    def rate_of(self) -> str:
+        """What the rates are; without a competing event in any group the summary holds event-free survival."""
+        if self.competing:
+            return "cumulative incidence"
+        if self.name in _INCIDENCES:
+            return "event-free, since no competing event occurred,"
+        return "survival" if self.name.startswith("OS") else "event-free"
 
     @property
     def main(self) -> bool:

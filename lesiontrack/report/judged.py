@@ -13,7 +13,17 @@ from lesiontrack.report import words
 from lesiontrack.report.source import Case, Row
 from lesiontrack.settings import Settings
 
-__all__ = ["Banner", "Course", "Verdict", "banner", "courses", "linked", "track_anchor", "visit_anchor"]
+__all__ = [
+    "Banner",
+    "Course",
+    "Verdict",
+    "banner",
+    "courses",
+    "linked",
+    "treated_sites",
+    "track_anchor",
+    "visit_anchor",
+]
 
 _PHASES = ("STUDY", "INDUCTION")
 
@@ -224,7 +234,10 @@ def _verdict(case: Case, row: Row, anchor: str) -> Verdict:
         "after first PD": row["post_pd"],
         "provisional": row["provisional"],
     }
-    sites = [f"treated site {name}: {site_phrase(code)}" for name, code in (row["site_status"] or {}).items()]
+    sites: dict[str, list[str]] = {}
+    for name, code in sorted((row["site_status"] or {}).items()):
+        sites.setdefault(site_phrase(code), []).append(name)
+    treated = [f"treated site{'s'[: len(names) > 1]} {', '.join(names)}: {what}" for what, names in sites.items()]
     return Verdict(
         anchor=anchor,
         timepoint=row["timepoint"],
@@ -237,10 +250,21 @@ def _verdict(case: Case, row: Row, anchor: str) -> Verdict:
         flags=tuple(text for text, holds in flags.items() if holds),
         reasons=(
             *(linked(case, reason["sentence"], row["timepoint"]) for reason in row["reasons"] or ()),
-            *(linked(case, site, row["timepoint"]) for site in sites),
+            *(linked(case, site, row["timepoint"]) for site in treated),
             *(linked(case, growth_note(trigger), row["timepoint"]) for trigger in row["treatment_phase_growth"] or ()),
         ),
     )
+
+
+def treated_sites(all_courses: Sequence[Course]) -> dict[tuple[int, str], str]:
+    """Return (visit, track) -> status of its treated site in words, as the course that feeds the endpoints has it."""
+    return {
+        (verdict.timepoint, name): site_phrase(code)
+        for course in all_courses
+        if course.phase == "STUDY" and course.primary
+        for verdict in course.judged
+        for name, code in ((verdict.row or {}).get("site_status") or {}).items()
+    }
 
 
 def site_phrase(code: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lesiontrack.domain.view import View, ViewKind
@@ -121,16 +121,16 @@ class Album:
         return None
 
 
-def matrix(case: Case, album: Album) -> list[TrackRow]:
-    """Return a row for each track, in the subject's order."""
-    return [_Builder(case, album, row).build() for row in case.rows("tracks")]
+def matrix(case: Case, album: Album, sites: Mapping[tuple[int, str], str] | None = None) -> list[TrackRow]:
+    """Return a row for each track, in the subject's order; ``sites`` has (visit, track) -> status of a treated site."""
+    return [_Builder(case, album, row, sites or {}).build() for row in case.rows("tracks")]
 
 
 class _Builder:
     """Makes one track's row."""
 
-    def __init__(self, case: Case, album: Album, track: Row) -> None:
-        self.case, self.album, self.track = case, album, track
+    def __init__(self, case: Case, album: Album, track: Row, sites: Mapping[tuple[int, str], str]) -> None:
+        self.case, self.album, self.track, self.sites = case, album, track, sites
         self.name: str = track["track_id"]
         self.place = case.tracks[self.name]
         self.seen: dict[int, list[Row]] = defaultdict(list)
@@ -216,8 +216,9 @@ class _Builder:
         if new and timepoint == self.track["first_timepoint"]:
             yield "new"
         treated = self.track["treated_date"]
+        site = self.sites.get((timepoint, self.name))
         if treated is not None and rows[0]["date"] > treated:
-            yield "seen after treatment"
+            yield f"seen after treatment{f': {site}' if site else ''}"
         yield from (words.phrase(status) for status in sorted({row["status"] for row in rows} - {"PRESENT"}))
         yield from (words.phrase(c) for c in sorted({row["certainty"] for row in rows} - {None, "CERTAIN"}))
 
@@ -229,10 +230,11 @@ class _Builder:
     def _missing(self, row: Row, anchor: str) -> Cell:
         picture = self.album.place(row)
         doubt = () if row["trusted"] else ("registration not trusted",)
+        site = self.sites.get((row["timepoint"], self.name))
         return Cell(
             anchor=anchor,
             timepoint=row["timepoint"],
-            state=_STATES[row["state"]],
+            state=_STATES[row["state"]] + (f": {site}" if site else ""),
             pictures=() if picture is None else (picture,),
             marks=doubt,
         )

@@ -353,6 +353,11 @@ def summary() -> dict[str, Any]:
                 "comparisons": compared,
             },
             "PFS_EMA": {"dropped": {"n": 0, "why": {}}, "groups": {"CHEMO": survival(9, 210.5)}, "comparisons": {}},
+            "EXTRAHEPATIC_PD": {
+                "dropped": {"n": 0, "why": {}},
+                "groups": {"CHEMO": survival(8, None)},
+                "comparisons": {},
+            },
             "HEPATIC_PD": {"dropped": {"n": 0, "why": {}}, "groups": {"CHEMO": competing}, "comparisons": gray},
         }
     }

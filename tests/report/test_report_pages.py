@@ -185,10 +185,12 @@ def test_statistics_are_those_of_the_summary(out: Path, parse: Parse) -> None:
     assert {os_chemo, os_local, hepatic, ema} <= rows
     text = " ".join(index.text.split())
     assert (
-        "OS; rate at 5 years; log-rank test p = 0.008; hazard ratio 0.67 (0.45\u20130.99), LOCAL against CHEMO" in text
+        "OS; rate: survival at 5 years; log-rank test p = 0.008; hazard ratio 0.67 (0.45\u20130.99), LOCAL against CHEMO"
+        in text
     )
     assert "1 left out: 1 no diagnosis date" in text
-    assert "Gray test p = 0.071" in text
+    assert "HEPATIC_PD; rate: cumulative incidence at 5 years; Gray test p = 0.071" in text
+    assert "EXTRAHEPATIC_PD; rate: event-free, since no competing event occurred, at 5 years" in text
     assert "LOCAL: median: not reached" in text
 
 
@@ -316,7 +318,7 @@ def test_every_lesion_is_shown_with_its_own_lengths(out: Path, parse: Parse) -> 
                 change = float(shown_change[1].replace("\u2212", "-"))
                 assert change == pytest.approx(100 * (length_mm / before_mm - 1), abs=0.051)
     assert page.row("track-1")[2].endswith("11.2 × 7.8 mm \u221220.4 % link 0.97")
-    assert page.row("track-2")[5].endswith("treated site")
+    assert page.row("track-2")[5].endswith("treated site: no viable tumour")
     assert page.row("track-15")[1] == "not yet seen"
     assert page.row("track-15")[6].endswith("new")
     assert "needs review not seen at visit 4" in page.row("track-2")[0]
