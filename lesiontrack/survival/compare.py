@@ -80,6 +80,8 @@ def log_rank(sample: Sample, group: IntArray, strata: IntArray | None = None, *,
         Weight S(t-)^rho: 0 the log-rank test, 1 Peto and Peto's (Harrington & Fleming 1982).
     """
     k = int(group.max()) + 1 if group.size else 0
+    if not k:
+        return LogRank(test=None, observed=np.zeros(0), expected=np.zeros(0))
     observed, expected, covariance = np.zeros(k), np.zeros(k), np.zeros((k, k))
     for stratum in range(int(strata.max()) + 1) if strata is not None and strata.size else (None,):
         rows = slice(None) if stratum is None or strata is None else np.flatnonzero(strata == stratum)

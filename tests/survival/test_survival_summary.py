@@ -224,6 +224,19 @@ def test_an_empty_group_and_an_empty_table_are_said_to_be_empty() -> None:
     assert summarise(table().iloc[:0].assign(endpoint="x"), by="arm") == {"endpoints": {}}
 
 
+@pytest.mark.parametrize("left", [0, 1])
+@pytest.mark.parametrize("kind", [{}, {"status": [2, 1] * 12}, {"track_id": "L1"}, {"entry_days": 1.0}])
+def test_an_endpoint_that_no_subject_reaches_is_null_with_its_reason(left: int, kind: dict[str, Any]) -> None:
+    """An endpoint may be underivable for the whole cohort (no enrolment date anywhere): still a document."""
+    frame = table(**kind).astype({"time_days": "Int64", "status": "Int64"})
+    frame.loc[left:, ["time_days", "status"]] = pd.NA
+    block = one(frame, strata="stage", adjust=["age"])
+    assert block["dropped"]["n"] == 24 - left
+    assert block["groups"]["CHEMO"]["n"] == left
+    assert block["comparisons"]["log_rank"]["p"] is None
+    assert "fewer than two groups" in block["comparisons"]["log_rank"]["note"]
+
+
 def test_delayed_entry_reports_its_risk_set_and_what_it_rules_out() -> None:
     frame = table(entry_days=[float(i % 5) for i in range(24)])
     block = one(frame)
