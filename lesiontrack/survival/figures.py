@@ -52,6 +52,8 @@ _TITLES = {
     "FIRST_PD": "Cumulative incidence of first progression",
     "LTP": "Local tumour progression, by treated lesion",
 }
+_INCIDENCE = ("HEPATIC_PD", "EXTRAHEPATIC_PD", "HEPATIC_FIRST", "EXTRAHEPATIC_FIRST", "FIRST_PD", "LTP")
+"""Drawn as cumulative incidence also where no competing event happened, so that a study's figures are of one kind."""
 _MOST_MARKS = 150
 """Censoring marks are drawn for groups up to this size; larger ones would be a thick line."""
 _MOST_PANELS = 4
@@ -75,6 +77,11 @@ class EndpointFigures:
         return _TITLES.get(self.data.name, self.data.name)
 
     @property
+    def incidence(self) -> bool:
+        """Whether cumulative incidence is drawn rather than survival."""
+        return self.data.competing or self.data.name in _INCIDENCE
+
+    @property
     def scale(self) -> TimeAxis:
         """Time axis that holds the longest follow-up."""
         longest = float(self.data.sample.time.max()) if self.data.sample.n else 0.0
@@ -84,13 +91,13 @@ class EndpointFigures:
 def write_figures(figures: EndpointFigures, folder: Path, stem: str) -> list[Path]:
     """Write the figures of an endpoint and their numbers into ``folder``.
 
-    Survival endpoints get ``<stem>_km``, those with competing events ``<stem>_cif`` and ``<stem>_cif_stacked``: each
+    Survival endpoints get ``<stem>_km``, those of cumulative incidence ``<stem>_cif`` and ``<stem>_cif_stacked``: each
     as .svg, .png and .csv, and the numbers below the axis as ``..._numbers.csv``. Nothing is drawn without groups.
     """
     paths: list[Path] = []
     if not figures.data.labels:
         return paths
-    if figures.data.competing:
+    if figures.incidence:
         events = {g: aalen_johansen(figures.sample(g)) for g in range(len(figures.data.labels))}
         others = {g: aalen_johansen(figures.sample(g).swapped()) for g in events}
         paths += save(lambda: _incidence_by_group(figures, events), folder / f"{stem}_cif", figures.settings)
@@ -190,7 +197,7 @@ def _group_text(numbers: Json, scale: TimeAxis, figures: EndpointFigures) -> str
         return "no subject"
     unit = "lesions" if figures.data.sample.cluster is not None else "n"
     text = f"{unit} = {numbers['n']}, events = {numbers['events']}"
-    if figures.data.competing:
+    if figures.incidence:
         return f"{text}, competing = {numbers['competing']}"
     low, high = (_on_axis(limit, scale) for limit in numbers["median_ci"])
     median = _on_axis(numbers["median"], scale)
@@ -302,13 +309,13 @@ def _counts(figures: EndpointFigures, group: int, scale: TimeAxis) -> dict[str, 
     if sample.n == 0:
         zeros = (0,) * times.size
         counts = {"At risk": zeros, "Censored": zeros, "Events": zeros}
-        return counts | ({"Competing": zeros} if figures.data.competing else {})
+        return counts | ({"Competing": zeros} if figures.incidence else {})
 
     def before(status: int) -> tuple[int, ...]:
         return tuple(np.searchsorted(np.sort(sample.time[sample.status == status]), times, side="left").tolist())
 
     counts = {"At risk": tuple(at_risk_at(sample, times).tolist()), "Censored": before(0), "Events": before(1)}
-    return counts | ({"Competing": before(2)} if figures.data.competing else {})
+    return counts | ({"Competing": before(2)} if figures.incidence else {})
 
 
 def _rows(figures: EndpointFigures, scale: TimeAxis) -> list[Row]:
@@ -337,7 +344,7 @@ def _curve_table(
     parts = []
     for group, (estimate, lower, upper) in steps.items():
         sample = figures.sample(group)
-        table = kaplan_meier(sample).table if not figures.data.competing else aalen_johansen(sample).table
+        table = kaplan_meier(sample).table if not figures.incidence else aalen_johansen(sample).table
         part = pd.DataFrame(
             {
                 "group": figures.data.labels[group],
