@@ -287,4 +287,6 @@ def _shown(value: Any) -> str:
         return value.model_dump_json()
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple) and value:
+        return ", ".join(_shown(item) for item in value)
     return "not set" if value is None or value == () or value == {} else str(value)
