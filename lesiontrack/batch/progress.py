@@ -44,7 +44,8 @@ class Watch:
         self._task: Any = None
 
     def __enter__(self) -> Watch:
-        """Start the bar."""
+        """Start the bar; from here on the folder is known as ours, however early the run is killed."""
+        self._status("cataloguing")
         if self._bar is not None:
             self._bar.start()
         return self

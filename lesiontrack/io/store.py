@@ -40,6 +40,7 @@ __all__ = [
     "safe_name",
     "stored_key",
     "subject_folder",
+    "sweep",
     "write_json",
     "write_subject",
     "write_table",
@@ -223,7 +224,7 @@ def write_subject(
             write_label_map(aside / f"{stem}.nii.gz", grid, labels)
         _write_transforms(aside / "transforms.npz", registrations)
         _write_views(aside / "views.npz", views)
-        write_json(aside / "provenance.json", dict(provenance))
+        write_json(aside / "provenance.json", {**provenance, "subject_id": subject_id})
         _sync(aside)
         _swap(aside, final)
     except BaseException:
@@ -243,6 +244,27 @@ def _swap(aside: Path, final: Path) -> None:
     else:
         aside.replace(final)
     final.chmod(0o755)
+
+
+def sweep(out: Path) -> None:
+    """Clear away what a killed run left half done: nothing that was whole is lost, nothing that was not is kept.
+
+    A subject's folder that was moved aside for a newer one which then never came is moved back, with its readers'
+    decisions. To be called before anybody writes to the result folder.
+    """
+    for old in sorted((out / "subjects").glob(".old-*")):
+        whole = old / "provenance.json"
+        final = subject_folder(out, str(read_json(whole)["subject_id"])) if whole.is_file() else None
+        if final is not None and not final.exists():
+            old.replace(final)
+        else:
+            shutil.rmtree(old)
+    for folder in (out, out / "subjects", out / "cohort", out / "endpoints", out / "report"):
+        for half in (*folder.glob(".writing-*"), *folder.glob(".*.writing")):
+            if half.is_dir():
+                shutil.rmtree(half)
+            else:
+                half.unlink()
 
 
 def _sync(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -186,3 +187,23 @@ def test_an_empty_table_in_pieces_has_its_header(tmp_path: Path) -> None:
         pass
     pd.testing.assert_frame_equal(store.read_table(tmp_path, "links"), empty("links"))
     assert (tmp_path / "links.csv").read_text().startswith("subject_id,timepoint_from")
+
+
+def test_a_killed_run_leaves_nothing_half_done_and_loses_nothing_whole(tmp_path: Path) -> None:
+    """Killed between moving the old folder aside and the new one in: the old one is back, decisions and all."""
+    folder = _write(tmp_path)
+    (folder / "decisions-DR.jsonl").write_text("{}\n")
+    aside = folder.parent / ".old-abc"
+    folder.rename(aside)
+    (folder.parent / ".writing-xyz").mkdir()
+    (folder.parent / ".writing-xyz" / "lesions.csv").write_text("half")
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / ".lesions.parquet.writing").write_text("half")
+    (tmp_path / ".writing-json").write_text("half")
+    store.sweep(tmp_path)
+    assert (folder / "decisions-DR.jsonl").is_file()
+    assert store.stored_key(tmp_path, "A/1") == "k"
+    assert not list(tmp_path.rglob(".*"))
+    shutil.copytree(folder, aside)
+    store.sweep(tmp_path)
+    assert not aside.exists() and (folder / "provenance.json").is_file()
