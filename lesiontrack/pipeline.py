@@ -129,8 +129,9 @@ class _Road:
     def _once(self, visit: Visit, scan: Scan, measured: Measured) -> Measured:
         """Leave out what a preferred scan of the same visit has measured already: one lesion must not count twice.
 
-        Liver lesions are measured on one scan of a visit, the first that shows any; elsewhere a lesion of the same site near an earlier one's place
-        is taken for the same one (scans of one visit share the patient's coordinates, but for breathing).
+        Liver lesions are measured on one scan of a visit, the first that shows any; elsewhere a lesion of the same
+        site near an earlier one's place is taken for the same one (scans of one visit share the patient's coordinates,
+        but for breathing).
         """
         before = [x for x in self.lesions if x.timepoint == visit.timepoint]
         liver_done = any(x.compartment == Compartment.HEPATIC for x in before)
@@ -231,18 +232,17 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
     read
         Gives a scan's volume and what is marked in it.
 
-    Raises
-    ------
-    LesiontrackError
-        If no visit at all can be used.
+    Where no visit at all can be used the history holds the visits, each with what is wrong with it, and a problem says
+    so: an unusable visit stays known (contract, section 4).
     """
     road = _Road(subject, read, settings)
     for visit in subject.visits:
         road.visit(visit)
     seen = replace(subject, visits=tuple(road.visits))
     if not any(visit.usable for visit in seen.visits):
-        why = "; ".join(p.message for p in road.problems) or "; ".join(v.problem for v in seen.visits if v.problem)
-        raise SegmentationError(f"no visit can be used: {why}", subject_id=subject.subject_id)
+        why = "; ".join(dict.fromkeys(visit.problem for visit in seen.visits if visit.problem))
+        nothing = SegmentationError(f"no visit can be used: {why}", subject_id=subject.subject_id)
+        road.problems.append(Problem.of(nothing, subject_id=subject.subject_id, stage="observe"))
     tracking = chain(seen, road.lesions, road.zones, road.registrations, settings.link)
     unplaced = [
         Problem(subject_id=subject.subject_id, stage="link", error="ClinicalError", severity="WARNING", message=message)

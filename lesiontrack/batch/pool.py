@@ -19,9 +19,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from lesiontrack import __version__
+from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
-from lesiontrack.errors import LesiontrackError
+from lesiontrack.errors import LesiontrackError, ReadsError
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
 from lesiontrack.io.study import read_scan
 from lesiontrack.pipeline import Observed, judge, observe
@@ -93,7 +94,7 @@ def process(job: Job) -> Outcome:
     try:
         observed = observe(job.subject, read_scan(job.settings.archive, job.settings.labels), job.settings)
         stage = "assess"
-        _store(job, observed)
+        found = _store(job, observed)
     except LesiontrackError as error:
         problem = Problem.of(error.at(subject_id=subject_id), subject_id=subject_id, stage=stage)
         return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
@@ -102,7 +103,7 @@ def process(job: Job) -> Outcome:
         # The text of a foreign error may quote file contents: only its kind and place are kept.
         problem = Problem(subject_id=subject_id, stage=stage, error=type(error).__name__, message=_where(error))
         return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
-    return Outcome(subject_id=subject_id, state="done", problems=(*job.problems, *observed.problems))
+    return Outcome(subject_id=subject_id, state="done", problems=found)
 
 
 def _where(error: Exception) -> str:
@@ -115,12 +116,14 @@ def _where(error: Exception) -> str:
     return f"unexpected {type(error).__name__} in {Path(code.co_filename).name}, {code.co_name}, line {trace.tb_lineno}"
 
 
-def _store(job: Job, observed: Observed) -> None:
+def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
+    """Judge and store a subject; return all that went wrong with it, as its ``failures`` have it."""
     judgement = judge(observed.history, job.settings)
+    problems = (*job.problems, *observed.problems, *_without_baseline(observed, judgement))
     frames = {
         **history_frames(observed.history, phases=judgement.phases, regions=judgement.regions),
         **judgement_frames(judgement, job.subject.clinical),
-        "failures": failures_frame(problem.row() for problem in (*job.problems, *observed.problems)),
+        "failures": failures_frame(problem.row() for problem in problems),
     }
     write_subject(
         job.out,
@@ -136,6 +139,24 @@ def _store(job: Job, observed: Observed) -> None:
             "notes": list(observed.notes),
         },
     )
+    return problems
+
+
+def _without_baseline(observed: Observed, judgement: Judgement) -> Iterable[Problem]:
+    """A subject without a usable baseline is a failure (contract, section 4); its images are done all the same."""
+    subject = observed.history.subject
+    start = subject.clinical.treatment_start_date if subject.clinical else None
+    # Without any usable visit that has been said; without a treatment start there is nothing to be before.
+    if start is None or judgement.study is not None or not any(visit.usable for visit in subject.visits):
+        return
+    first = min(visit.date for visit in subject.visits if visit.usable)
+    error = ReadsError(
+        "no usable scan on or before treatment start: no baseline",
+        subject_id=subject.subject_id,
+        found=f"first usable scan {first.isoformat()}",
+        expected=f"one up to {start.isoformat()}",
+    )
+    yield Problem.of(error, subject_id=subject.subject_id, stage="assess")
 
 
 def process_all(

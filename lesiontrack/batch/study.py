@@ -22,12 +22,12 @@ from lesiontrack.domain.study import Subject
 from lesiontrack.errors import StudyError
 from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
-from lesiontrack.io.store import gather, read_json, read_table, write_json, write_table, write_text
+from lesiontrack.io.store import gather, read_json, read_table, sweep, write_json, write_table, write_text
 from lesiontrack.io.study import Study, locate, open_study
 from lesiontrack.settings import Settings, as_toml, load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.events import FOLLOW_UP_COLUMNS, derive
-from lesiontrack.tables import COHORT_TABLES, failures_frame, validate
+from lesiontrack.tables import COHORT_TABLES, failures_frame, unseen_subjects_frame, validate
 
 __all__ = ["Finished", "derive_endpoints", "require_result", "run_study"]
 
@@ -104,6 +104,7 @@ def _prepare_out(out: Path, images: Path) -> None:
             "the folder is not empty and holds no results of ours", file=str(out), expected="an empty or new folder"
         )
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
 
 
 def _jobs(study: Study, settings: Settings, out: Path, wanted: Sequence[str]) -> list[Job]:
@@ -162,14 +163,32 @@ def _finish(
     if unchanged and not force:
         return Finished(failures=len(read_table(out / "cohort", "failures")), changed=False)
     ids = sorted(subject.subject_id for subject in study.subjects)
-    tables = gather(out, [name for name in COHORT_TABLES if name != "events"], ids)
+    # What a subject once was is no result of what it is now: where it has failed since, the old one stays out.
+    sound = [subject_id for subject_id in ids if not failure_file(out, subject_id).is_file()]
+    tables = gather(out, [name for name in COHORT_TABLES if name != "events"], sound)
+    tables["subjects"] = _with_the_unseen(tables["subjects"], study)
     mine = {job.subject.subject_id for job in jobs}
     stray = [problem.row() for problem in study.problems if problem.subject_id not in {*ids, *mine}]
     failed = [row for subject_id in ids for row in _failed(out, subject_id)]
     tables["failures"] = failures_frame([*_rows(tables["failures"]), *failed, *stray])
+    # Killed from here on, the next run must not take the old record for these tables, nor the old report for theirs.
+    for stale in (out / "run.json", out / "report" / "index.html"):
+        stale.unlink(missing_ok=True)
     failures = write_cohort(out, tables, study.clinical, settings)
     write_json(out / "run.json", _run_record(study, key))
     return Finished(failures=failures, changed=True)
+
+
+def _with_the_unseen(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Add the subjects that have no images that could be judged: what the clinical tables say of them is known."""
+    seen = set(subjects["subject_id"])
+    facts = {subject.subject_id: subject.clinical for subject in study.subjects} | dict(study.clinical.facts)
+    unseen = [(name, facts[name]) for name in sorted(facts) if name not in seen]
+    if not unseen:
+        return subjects
+    parts = [part for part in (subjects, unseen_subjects_frame(unseen)) if len(part)]
+    joined = pd.concat(parts, ignore_index=True).sort_values("subject_id", kind="stable", ignore_index=True)
+    return validate("subjects", joined)
 
 
 def _failed(out: Path, subject_id: str) -> list[dict[str, Any]]:

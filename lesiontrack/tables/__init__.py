@@ -4,7 +4,12 @@
 also when they are empty.
 """
 
-from lesiontrack.tables.judged import assessment_rows, assessment_subject_row, judgement_frames
+from lesiontrack.tables.judged import (
+    assessment_rows,
+    assessment_subject_row,
+    judgement_frames,
+    unseen_subjects_frame,
+)
 from lesiontrack.tables.rows import failures_frame, history_frames
 from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
 
@@ -20,5 +25,6 @@ __all__ = [
     "frame",
     "history_frames",
     "judgement_frames",
+    "unseen_subjects_frame",
     "validate",
 ]

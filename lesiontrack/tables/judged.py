@@ -11,7 +11,7 @@ from lesiontrack.domain.outcome import Assessment, Judgement, PhaseJudgement, Tr
 from lesiontrack.domain.study import ClinicalFacts
 from lesiontrack.tables.schema import frame
 
-__all__ = ["assessment_rows", "assessment_subject_row", "judgement_frames"]
+__all__ = ["assessment_rows", "assessment_subject_row", "judgement_frames", "unseen_subjects_frame"]
 
 Row = dict[str, Any]
 
@@ -99,8 +99,7 @@ def _subject(judgement: Judgement, clinical: ClinicalFacts | None) -> Row:
     facts = clinical or ClinicalFacts()
     eligibility = judgement.eligibility
     row: Row = {
-        "arm": facts.arm,
-        **{name: getattr(facts, name) for name in _SUBJECT_DATES},
+        **_facts(facts),
         "count_hepatic": eligibility.count_hepatic,
         "count_low": eligibility.count_low,
         "count_high": eligibility.count_high,
@@ -112,10 +111,25 @@ def _subject(judgement: Judgement, clinical: ClinicalFacts | None) -> Row:
         "eligible": eligibility.eligible,
         "extrahepatic_at_baseline": eligibility.extrahepatic_at_baseline,
         "flags": [*eligibility.flags, *judgement.missing],
-        "margin": _worst_margin(facts),
         "provisional": judgement.provisional,
     }
     return {**row, **_study_outcome(judgement.primary)}
+
+
+def _facts(facts: ClinicalFacts) -> Row:
+    dates = {name: getattr(facts, name) for name in _SUBJECT_DATES}
+    return {"arm": facts.arm, **dates, "margin": _worst_margin(facts)}
+
+
+def unseen_subjects_frame(facts: Iterable[tuple[str, ClinicalFacts | None]]) -> pd.DataFrame:
+    """Return rows of ``subjects`` for subjects of whose images nothing is known: nothing is assessed or assumed."""
+    unknown = {
+        "count_eligible": "UNCERTAIN",
+        "disease_control": "NOT ASSESSED",
+        "eligible": "UNCERTAIN",
+        "flags": ["no images that could be judged"],
+    }
+    return frame("subjects", [{"subject_id": s, **_facts(f or ClinicalFacts()), **unknown} for s, f in facts])
 
 
 def _worst_margin(facts: ClinicalFacts) -> str | None:

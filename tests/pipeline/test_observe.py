@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.study import ClinicalFacts, LocalTreatment, Scan, Subject, Visit
@@ -111,9 +110,11 @@ def test_an_unreadable_visit_is_noted_and_the_road_goes_on() -> None:
 
 
 def test_no_usable_visit_is_an_error_of_the_subject() -> None:
-    """Nothing is judged from nothing."""
-    with pytest.raises(LesiontrackError, match="no visit can be used"):
-        _observe([(_scan("1", DAYS[0]),)], {"1": ImageError("torn")})
+    """Nothing is judged from nothing, and the visits stay known as unusable."""
+    seen = _observe([(_scan("1", DAYS[0]),)], {"1": ImageError("torn")})
+    assert [visit.usable for visit in seen.history.subject.visits] == [False]
+    assert not seen.history.tracks
+    assert any("no visit can be used" in problem.message for problem in seen.problems)
 
 
 def test_a_treatment_that_fits_no_lesion_is_a_warning() -> None:
