@@ -30,9 +30,12 @@ def assess_reads(reads: Path, out: Path, *, settings_file: Path | None) -> int:
     Raises
     ------
     StudyError
-        If it is neither.
+        If it is neither, or ``out`` holds the results of a run.
     """
     settings = load_settings(*([settings_file] if settings_file is not None else []))
+    if (out / "status.json").is_file():
+        # Its responses and subjects would be overwritten.
+        raise StudyError("the folder holds the results of a run", file=str(out), expected="another folder")
     if reads.is_dir():
         return _assess_folder(reads, out, settings)
     if not reads.is_file():
