@@ -42,8 +42,10 @@ def first_progression(visits: Sequence[VisitResponse]) -> Progression:
     earlier = [trigger for trigger in confirmed if trigger.date < first_date]
     chosen = own
     if earlier:
-        first_date = min(trigger.date for trigger in earlier)
-        chosen = [trigger for trigger in earlier if trigger.date == first_date]
+        first = min(earlier, key=lambda trigger: (trigger.date, trigger.first_timepoint))
+        first_date = first.date
+        # Lesions first seen at one visit are one progression, whatever the calendar days of its scans.
+        chosen = [trigger for trigger in confirmed if trigger.first_timepoint == first.first_timepoint]
     triggers = tuple(chosen or declared.triggers)
     return Progression(
         date=first_date,

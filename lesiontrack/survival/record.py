@@ -238,7 +238,7 @@ def progression(visits: Sequence[Judged], cohort: Mapping[str, Any]) -> Progress
     if not all(cue.stated for cue in cues):
         return _as_summarised(cues, cohort)
     if first.backdated:
-        deciding = [cue for cue in cues if cue.backdated and cue.date == first.date]
+        deciding = [cue for cue in cues if cue.backdated and cue.first_timepoint == first.first_timepoint]
     else:
         deciding = [cue for cue in cues if cue.timepoint == first.timepoint]
     sites = {compartment for cue in deciding for compartment in cue.compartments}

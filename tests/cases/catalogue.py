@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lesiontrack.assess import AssessSettings
+from lesiontrack.assess import AssessSettings, assess
 from lesiontrack.domain.reads import Reads
 from lesiontrack.io.case_file import CaseParser
+from lesiontrack.io.reads import CaseResult, case_document
 
-__all__ = ["CASES", "Case", "by_name"]
+__all__ = ["ANY", "CASES", "Case", "by_name", "new", "on", "visit"]
+
+# Matches every category.
+ANY = "*"
 
 START = dt.date(2024, 1, 8)
 
@@ -36,7 +40,9 @@ class Case:
     visits
         One mapping for each, the baseline first, in the form of a case file without dates.
     expected
-        For each visit after the baseline: target, non-target, overall.
+        For each visit after the baseline: target, non-target, overall; ANY where the rules leave a component open.
+    sums
+        For each visit after the baseline, where given: ``sum_mm``.
     outcome
         Expected members of the case's outcome, in the spelling of ``assessments.json``.
     """
@@ -50,6 +56,7 @@ class Case:
     treated: Sequence[tuple[str, str, int]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     outcome: Mapping[str, Any] = field(default_factory=dict)
+    sums: Sequence[str | None] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the case in the form of a case file."""
@@ -62,7 +69,7 @@ class Case:
                     "id": name,
                     "role": "TARGET" if name.startswith("T") else "NON-TARGET",
                     "organ": organ,
-                    "node": organ == "LYMPH NODE",
+                    "node": organ.replace("_", " ") == "LYMPH NODE",
                 }
                 for name, organ in self.lesions.items()
             ],
@@ -79,6 +86,25 @@ class Case:
     def reads(self) -> Reads:
         """Return the case as reads."""
         return CaseParser(AssessSettings()).reads(self.document(), self.name, self.settings())
+
+    def differences(self) -> list[str]:
+        """Assess the case and return what differs from what is expected, one line each."""
+        found = assess(self.reads(), self.settings())
+        document = case_document(CaseResult(case_id=self.name, assessment=found))
+        lines = [] if len(found.visits) == len(self.expected) else [f"{len(found.visits)} visits"]
+        for judged, wanted in zip(found.visits, self.expected, strict=False):
+            got = (judged.target.value, judged.non_target.value, judged.overall.value)
+            if any(right not in (ANY, left) for left, right in zip(got, wanted, strict=True)):
+                lines.append(f"visit {judged.timepoint}: {got}, expected {wanted}")
+        if self.sums is not None:
+            wanted_sums = [None if text is None else float(text) for text in self.sums]
+            got_sums = [point["sum_mm"] for point in document["timepoints"]]
+            if got_sums != wanted_sums:
+                lines.append(f"sums {got_sums}, expected {wanted_sums}")
+        for key, value in self.outcome.items():
+            if document[key] != value:
+                lines.append(f"{key}: {document[key]}, expected {value}")
+        return lines
 
 
 def sizes(**values: Any) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+"""All named timelines."""
+
+from __future__ import annotations
+
+from tests.cases import best_response, catalogue, local_treatment, sites_and_dates, target_sums
+
+__all__ = ["CASES"]
+
+CASES = (
+    *catalogue.CASES,
+    *target_sums.CASES,
+    *best_response.CASES,
+    *sites_and_dates.CASES,
+    *local_treatment.CASES,
+)
