@@ -109,6 +109,7 @@ def free_of_rivals(
     if rivals:
         raise SegmentationError(
             f"{len(rivals)} rival lesion segmentations on one series; name one by segmentation_source",
+            file=min(rivals),
             found=", ".join(sorted(rivals)),
         )
     with_lesions = {path: any(kind == SegmentKind.LESION for kind, _ in chosen[path][1]) for path in chosen}

@@ -186,10 +186,12 @@ def _projected_nearest(
 def _all(placing: _Placing, row: LocalTreatment) -> None:
     """Treat every hepatic lesion that is present at the last visit before."""
     before = placing.visits.last_on_or_before(row)
+    if before is None:
+        return  # history: it was treated before anything was imaged, and what was is not to be seen
     found = [
         number
         for number, draft in enumerate(placing.drafts)
-        if before is not None and placing.hepatic(number) and members_at(draft, placing.evidence, before)
+        if placing.hepatic(number) and members_at(draft, placing.evidence, before)
     ]
     if not found:
         placing.problems.append(f"{row.method} of {row.date}: ALL names no lesion, none is seen before it")
@@ -202,7 +204,7 @@ def _by_traces(placing: _Placing, rows: list[LocalTreatment]) -> None:
     row = rows[0]
     before, after = placing.visits.last_on_or_before(row), placing.visits.first_after(row)
     if before is None or after is None:
-        placing.problems.append(f"{row.method} of {row.date}: no visit before and after it shows what was treated")
+        # History, or not imaged yet: nothing is wrong with the row, and assessing says that no lesion is known for it.
         return
     if row.method == Method.RESECTION:
         numbers = [n for n in range(len(placing.drafts)) if placing.hepatic(n) and placing.vanished(n, before, after)]
