@@ -22,7 +22,7 @@ from lesiontrack import __version__
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
-from lesiontrack.errors import LesiontrackError, ReadsError
+from lesiontrack.errors import ClinicalError, LesiontrackError, ReadsError
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
 from lesiontrack.io.study import read_scan
 from lesiontrack.pipeline import Observed, judge, observe
@@ -119,7 +119,7 @@ def _where(error: Exception) -> str:
 def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
     """Judge and store a subject; return all that went wrong with it, as its ``failures`` have it."""
     judgement = judge(observed.history, job.settings)
-    problems = (*job.problems, *observed.problems, *_without_baseline(observed, judgement))
+    problems = (*job.problems, *observed.problems, *_without_baseline(observed, judgement), *_left_out(judgement))
     frames = {
         **history_frames(observed.history, phases=judgement.phases, regions=judgement.regions),
         **judgement_frames(judgement, job.subject.clinical),
@@ -140,6 +140,14 @@ def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
         },
     )
     return problems
+
+
+def _left_out(judgement: Judgement) -> Iterable[Problem]:
+    """Clinical rows that no visit could take up: what a reader said there counts for nothing until it is mended."""
+    for query in judgement.queries:
+        if query.severity == "DATA_ERROR":
+            error = ClinicalError(query.text, subject_id=judgement.subject_id)
+            yield Problem.of(error, subject_id=judgement.subject_id, stage="assess", severity="WARNING")
 
 
 def _without_baseline(observed: Observed, judgement: Judgement) -> Iterable[Problem]:
