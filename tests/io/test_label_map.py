@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lesiontrack.domain.geometry import Segmentation, SegmentKind
+from lesiontrack.domain.geometry import Grid, Segmentation, SegmentKind, Volume
 from lesiontrack.errors import ImageError
+from lesiontrack.io.dicom_write import SeriesHeader, write_series
 from lesiontrack.io.label_map import read_label_map
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.sites import meaning_of_segment
 from lesiontrack.io.study import Study, open_study, read_scan
+from lesiontrack.phantom import uid_of
 
 SETTINGS = ArchiveSettings()
 SHAPE = (6, 11, 12)
@@ -162,8 +165,78 @@ def test_several_values_in_a_folder_of_masks_are_refused(tmp_path: Path) -> None
 
 def test_values_that_are_no_whole_numbers_are_refused(tmp_path: Path) -> None:
     """Resampled with interpolation: no label can be told."""
-    with pytest.raises(ImageError, match="no whole numbers"):
+    with pytest.raises(ImageError, match=r"values that are no labels.*whole numbers"):
         read_label_map(_nifti(tmp_path / "scan_seg.nii.gz", LIVER.astype(np.float32) / 3))
+
+
+# --- beside DICOM ---------------------------------------------------------------------------------------------------
+
+
+def _dicom(folder: Path, name: str, *, shift_mm: float = 0.0, day: int = 4) -> None:
+    """Write a DICOM series on the voxels of the masks, or off them."""
+    origin = np.array([-100.0 + shift_mm, -120.0, -300.0])
+    steps = np.array([[0, 0, 2.5], [0, 0.8, 0], [0.8, 0, 0]])
+    uid = uid_of(name)
+    volume = Volume(
+        grid=Grid.from_axes(shape=SHAPE, origin_lps_mm=origin, steps_lps_mm=steps),
+        voxels=np.full(SHAPE, -300, dtype=np.int16),
+        modality="CT",
+        series_uid=uid,
+        sop_instance_uids=tuple(uid_of(uid, k) for k in range(SHAPE[0])),
+        slice_thickness_mm=2.5,
+    )
+    header = SeriesHeader(
+        subject_id="P-1",
+        patient_name="P^1",
+        date=dt.date(2021, 5, day),
+        time="080000",
+        study_uid=uid_of("study", day),
+        frame_of_reference_uid=uid_of("frame"),
+        series_number=1,
+    )
+    write_series(volume, header, folder / "images" / "anywhere" / name)
+
+
+@pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "scan_seg.nii.gz", "scan_seg/lesion.nii.gz"])
+def test_a_map_on_the_voxels_of_a_dicom_series_belongs_to_it(tmp_path: Path, name: str) -> None:
+    """By PatientID and date from the folders, and by the voxels; another series of the day lies elsewhere."""
+    _dicom(tmp_path, "portal")
+    _dicom(tmp_path, "lung", shift_mm=0.3)
+    path = tmp_path / "images" / "P-1" / "2021-05-04" / name
+    if name.endswith(".nrrd"):
+        write_seg_nrrd(path, [ONE], [("lesion", 0, 1)])
+    else:
+        _nifti(path, ONE)
+    labels = LabelSettings.model_validate({"hepatic": ["lesion", 1]})
+    (visit,) = open_study(tmp_path, SETTINGS, labels).subjects[0].visits
+    measured = [scan for scan in visit.scans if scan.measured]
+    assert [scan.series_uid for scan in measured] == [uid_of("portal")]
+    _, found = read_scan(SETTINGS, labels)(measured[0])
+    assert found is not None
+    assert np.array_equal(found.lesions > 0, ONE > 0)
+
+
+def test_a_map_that_fits_two_dicom_series_is_refused(tmp_path: Path) -> None:
+    """Two phases on the same voxels: nothing tells which one was drawn on."""
+    _dicom(tmp_path, "arterial")
+    _dicom(tmp_path, "portal")
+    _nifti(tmp_path / "images" / "P-1" / "2021-05-04" / "scan_seg.nii.gz", ONE)
+    study = open_study(tmp_path, SETTINGS, LabelSettings.model_validate({"hepatic": 1}))
+    assert not study.subjects[0].visits[0].usable
+    assert any("several DICOM series" in problem.message for problem in study.problems)
+
+
+@pytest.mark.parametrize("how", [{"shift_mm": 0.3}, {"day": 5}])
+def test_a_map_off_the_voxels_or_of_another_day_belongs_to_no_dicom_series(tmp_path: Path, how: dict[str, Any]) -> None:
+    """A map is never laid over a scan that only looks like its own."""
+    _dicom(tmp_path, "portal", **how)
+    _nifti(tmp_path / "images" / "P-1" / "2021-05-04" / "scan_seg.nii.gz", ONE)
+    study = open_study(tmp_path, SETTINGS, LabelSettings.model_validate({"hepatic": 1}))
+    assert not study.subjects[0].visits[0].scans[0].measured
+    assert any("label map without its volume" in problem.message for problem in study.problems)
+
+
+# --- names in DICOM SEG ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
