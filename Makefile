@@ -38,7 +38,6 @@ $(BIN)/python: | system
 demo: .stamps/run
 	rm -rf $(DEMO_OUT)
 	$(BIN)/lesiontrack run sample_scans --out $(DEMO_OUT) --workers $(WORKERS)
-	@echo "report: $(DEMO_OUT)/report/index.html"
 
 test: .stamps/test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
