@@ -70,6 +70,7 @@ def assess(reads: Reads, settings: AssessSettings, *, rules: str = "recist11-loc
         ),
         duration_of_response=_response_duration(reads, visits, progression, settings),
         duration_of_stable_disease=_stable_duration(reads, visits, progression, unconfirmed, start),
+        treatment_start=reads.treatment_start,
         reasons=progression.reasons,
         queries=(*_baseline_queries(reads, timeline, settings), *timeline.queries),
         provisional=any(visit.provisional for visit in visits) or reads.baseline.provisional,

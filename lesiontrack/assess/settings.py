@@ -169,6 +169,12 @@ class AssessSettings(BaseModel):
     def _nt_partial_spelling(cls, value: object) -> object:
         return {True: "NON-CR/NON-PD", False: "NE"}.get(value, value) if isinstance(value, bool) else value
 
+    @field_validator("response_date", mode="before")
+    @classmethod
+    def _response_date_spelling(cls, value: object) -> object:
+        """Take the rule book's own word for the option (section 9)."""
+        return "earliest_scan" if value == "earliest" else value
+
     @model_validator(mode="after")
     def _window_is_ordered(self) -> AssessSettings:
         if self.rebaseline_max_days < self.rebaseline_min_days:

@@ -65,6 +65,10 @@ def _assess_folder(reads: Path, out: Path, settings: Settings) -> int:
 def _noted(results: Iterable[CaseResult], writer: AssessmentsWriter) -> Iterator[CaseResult]:
     for result in results:
         writer.add(result)
+        for query in result.assessment.queries if result.assessment else ():
+            # The case is judged nevertheless; its file carries all queries, this is for the person at the terminal.
+            if query.severity == "DATA_ERROR":
+                log.warning("subject %s: %s (%s)", result.case_id, query.text, ", ".join(query.lesions) or query.code)
         yield result
 
 

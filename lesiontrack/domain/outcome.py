@@ -257,6 +257,8 @@ class Assessment:
         By unconfirmed best overall response; ``control_by_ned`` when NED alone says so.
     disease_control_at_days
         Days from treatment start -> whether progression-free and assessed then; None: not assessed.
+    treatment_start
+        As the reads give it.
     """
 
     subject_id: str
@@ -284,6 +286,7 @@ class Assessment:
     disease_control_at_days: tuple[tuple[int, bool | None], ...] = ()
     duration_of_response: Duration | None = None
     duration_of_stable_disease: Duration | None = None
+    treatment_start: dt.date | None = None
     reasons: tuple[Reason, ...] = ()
     queries: tuple[Query, ...] = ()
     provisional: bool = False

@@ -195,9 +195,7 @@ def _visit(index: int, point: Mapping[str, Any], settings: AssessSettings) -> Re
     return ReadVisit(
         timepoint=index,
         date=date,
-        targets=tuple(
-            _measurement(name, value, dates) for name, value in _mapping(point.get("targets") or {}, "targets").items()
-        ),
+        targets=_targets(_mapping(point.get("targets") or {}, "targets"), dates),
         nontargets=tuple(
             NonTargetRead(lesion=name, status=_code(NonTargetStatus, value, f"nontargets.{name}"), date=dates.get(name))
             for name, value in _mapping(point.get("nontargets") or {}, "nontargets").items()
@@ -209,6 +207,17 @@ def _visit(index: int, point: Mapping[str, Any], settings: AssessSettings) -> Re
         ),
         rebaseline=rebaseline,
         scan_dates=tuple(sorted({*dates.values(), date})),
+    )
+
+
+def _targets(entries: Mapping[str, Any], dates: Mapping[str, dt.date]) -> tuple[Measurement, ...]:
+    """Return the values of a visit; a member of a mass that is not done on its own (SDTM) is told by the mass."""
+    values = [_measurement(name, value, dates) for name, value in entries.items()]
+    merged = {name for value in values if len(value.lesions) > 1 for name in value.lesions}
+    return tuple(
+        value
+        for value in values
+        if len(value.lesions) > 1 or value.form is not Form.NE or value.lesions[0] not in merged
     )
 
 

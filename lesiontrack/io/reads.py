@@ -10,13 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from lesiontrack.assess import AssessSettings, assess
+from lesiontrack.assess import PRIMARY, AssessSettings, assess
+from lesiontrack.assess.settings import LocalMode
 from lesiontrack.domain.outcome import Assessment, Response, VisitResponse
 from lesiontrack.errors import LesiontrackError, ReadsError, StudyError
 from lesiontrack.io.case_file import CaseParser
 from lesiontrack.io.json_stream import stream_items
 
 __all__ = ["AssessmentsWriter", "CaseResult", "assess_cases", "case_document"]
+
+
+# The option `local_mode` of a case decides by which rule set it is read, and so under which name it is stored.
+_RULES = {
+    LocalMode.REBASELINE: PRIMARY,
+    LocalMode.STRICT_NE: "recist11",
+    LocalMode.AS_MEASURED: "recist11-as-measured",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +69,8 @@ def _assess_case(item: Any, number: int, parser: CaseParser, seen: set[str]) -> 
         if case_id in seen:
             raise ReadsError("id occurs twice in the file", subject_id=case_id)
         settings = parser.settings_of(item, case_id)
-        return CaseResult(case_id=case_id, assessment=assess(parser.reads(item, case_id, settings), settings))
+        reads = parser.reads(item, case_id, settings)
+        return CaseResult(case_id=case_id, assessment=assess(reads, settings, rules=_RULES[settings.local_mode]))
     except LesiontrackError as error:
         return CaseResult(case_id=case_id, error=error.at(subject_id=case_id))
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,13 @@ from lesiontrack.domain.outcome import Assessment, Judgement, PhaseJudgement, Tr
 from lesiontrack.domain.study import ClinicalFacts
 from lesiontrack.tables.schema import frame
 
-__all__ = ["assessment_rows", "assessment_subject_row", "judgement_frames", "unseen_subjects_frame"]
+__all__ = [
+    "assessment_rows",
+    "assessment_subject_row",
+    "judgement_frames",
+    "unseen_subjects_frame",
+    "with_clinical_facts",
+]
 
 Row = dict[str, Any]
 
@@ -137,10 +143,18 @@ def _worst_margin(facts: ClinicalFacts) -> str | None:
     return _MARGINS[max(found)] if found else None
 
 
+def with_clinical_facts(subjects: pd.DataFrame, facts: Mapping[str, ClinicalFacts]) -> pd.DataFrame:
+    """Return ``subjects`` with the arm, dates and margin that the clinical tables give now; results stay."""
+    plain = subjects.astype(object).where(subjects.notna(), None).to_dict("records")
+    rows: list[Row] = [{str(name): value for name, value in row.items()} for row in plain]
+    return frame("subjects", [row | (_facts(facts[s]) if (s := row["subject_id"]) in facts else {}) for row in rows])
+
+
 def assessment_subject_row(assessment: Assessment) -> Row:
-    """Return the row of ``subjects`` that reads alone can fill: no clinical fact, no count."""
+    """Return the row of ``subjects`` that reads alone can fill: no clinical fact but treatment start, no count."""
     return {
         "subject_id": assessment.subject_id,
+        "treatment_start_date": assessment.treatment_start,
         "provisional": assessment.provisional,
         **_study_outcome(assessment),
     }

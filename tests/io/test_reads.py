@@ -258,3 +258,51 @@ def test_the_writer_writes_whole_files_only(tmp_path: Path) -> None:
         raise RuntimeError("stop")
     assert json.loads(out.read_text()) == document
     assert [path.name for path in out.parent.iterdir()] == ["assessments.json"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "rules"),
+    [("rebaseline", "recist11-local"), ("strict_ne", "recist11"), ("as_measured", "recist11-as-measured")],
+)
+def test_a_case_is_stored_under_the_rule_set_that_its_option_names(tmp_path: Path, mode: str, rules: str) -> None:
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"cases": [case(options={"local_mode": mode})]}))
+    (result,) = assess_cases(path, AssessSettings())
+    assert result.assessment is not None
+    assert result.assessment.rules == rules
+    assert str(result.assessment.treatment_start) == "2024-01-08"
+
+
+def test_a_member_of_a_mass_may_be_said_to_be_not_done(tmp_path: Path) -> None:
+    lesions = [{"id": name, "role": "TARGET", "organ": "LIVER", "node": False} for name in ("T1", "T2")]
+    points = [
+        {"date": "2024-01-02", "targets": {"T1": {"mm": 20}, "T2": {"mm": 10}}},
+        {"date": "2024-03-04", "targets": {"T1/T2": {"mm": 21}, "T1": {"state": "NE"}, "T2": {"state": "NE"}}},
+        {"date": "2024-04-29", "targets": {"T1/T2": {"mm": 21}, "T1": {"mm": 12}}},
+    ]
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"cases": [case(lesions=lesions, timepoints=points[:2])]}))
+    (result,) = assess_cases(path, AssessSettings())
+    assert case_document(result)["timepoints"][0]["target"] == "PR"
+    path.write_text(json.dumps({"cases": [case(lesions=lesions, timepoints=[points[0], points[2]])]}))
+    (result,) = assess_cases(path, AssessSettings())
+    assert "duplicate lesion in targets" in str(result.error)
+
+
+def test_responses_may_be_dated_by_the_earliest_scan(tmp_path: Path) -> None:
+    """Section 9: 28 days between the last scans of two visits, 27 between their earliest ones."""
+    points = [
+        {"date": "2024-01-02", "targets": {"T1": {"mm": 30}}, "nontargets": {"N1": "PRESENT"}},
+        {"date": "2024-03-04", "targets": {"T1": {"mm": 20}}, "nontargets": {"N1": "PRESENT"}},
+        {
+            "date": "2024-04-01",
+            "targets": {"T1": {"mm": 20}},
+            "nontargets": {"N1": "PRESENT"},
+            "lesion_dates": {"T1": "2024-03-31"},
+        },
+    ]
+    path = tmp_path / "cases.json"
+    for option, expected in (("last_scan", "PR"), ("earliest_scan", "SD"), ("earliest", "SD")):
+        path.write_text(json.dumps({"cases": [case(options={"response_date": option}, timepoints=points)]}))
+        (result,) = assess_cases(path, AssessSettings())
+        assert case_document(result)["bor_confirmed"] == expected, option
