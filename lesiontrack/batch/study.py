@@ -23,11 +23,17 @@ from lesiontrack.errors import StudyError
 from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.store import gather, read_json, read_table, sweep, write_json, write_table, write_text
-from lesiontrack.io.study import Study, locate, open_study
+from lesiontrack.io.study import Study, locate, open_study, without_row
 from lesiontrack.settings import Settings, as_toml, load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.events import FOLLOW_UP_COLUMNS, derive
-from lesiontrack.tables import COHORT_TABLES, failures_frame, unseen_subjects_frame, validate
+from lesiontrack.tables import (
+    COHORT_TABLES,
+    failures_frame,
+    unseen_subjects_frame,
+    validate,
+    with_clinical_facts,
+)
 
 __all__ = ["Finished", "derive_endpoints", "require_result", "run_study"]
 
@@ -278,7 +284,9 @@ def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | 
     tables_of = read_clinical(clinical if clinical is not None else out / "clinical")
     tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES if name != "events"}
     kept = [row for row in _rows(tables["failures"]) if row["stage"] not in ("events", "clinical")]
-    tables["failures"] = failures_frame([*kept, *(problem.row() for problem in tables_of.problems)])
+    found = (*tables_of.problems, *without_row(dict.fromkeys(tables["timepoints"]["subject_id"]), tables_of))
+    tables["failures"] = failures_frame([*kept, *(problem.row() for problem in found)])
+    tables["subjects"] = with_clinical_facts(tables["subjects"], tables_of.facts)
     failures = write_cohort(out, tables, tables_of, settings)
     write_text(stored, as_toml(settings))
     log.info("events derived anew; rows in cohort/failures: %d", failures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_file
 from lesiontrack.io.segmentation import read_segmentation
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 
-__all__ = ["Study", "StudyFolder", "locate", "open_study", "read", "read_scan"]
+__all__ = ["Study", "StudyFolder", "locate", "open_study", "read", "read_scan", "without_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,23 +131,28 @@ def open_study(
     subjects = tuple(
         replace(subject, clinical=clinical.facts.get(subject.subject_id)) for subject in catalogue.subjects
     )
-    named = {problem.subject_id for problem in clinical.problems}
-    missing = tuple(
-        Problem(
-            subject_id=subject.subject_id,
-            stage="clinical",
-            error="ClinicalError",
-            message=f"subject {subject.subject_id}: no row in the clinical table subjects",
-        )
-        for subject in subjects
-        if subject.clinical is None and subject.subject_id not in named
-    )
+    missing = without_row((subject.subject_id for subject in subjects), clinical)
     return Study(
         folder=folder,
         catalogue=catalogue,
         clinical=clinical,
         subjects=subjects,
         problems=(*catalogue.failures, *clinical.problems, *missing),
+    )
+
+
+def without_row(subject_ids: Iterable[str], clinical: Clinical) -> tuple[Problem, ...]:
+    """Return a problem for each imaged subject that the clinical table ``subjects`` does not have."""
+    named = {problem.subject_id for problem in clinical.problems}
+    return tuple(
+        Problem(
+            subject_id=subject_id,
+            stage="clinical",
+            error="ClinicalError",
+            message=f"subject {subject_id}: no row in the clinical table subjects",
+        )
+        for subject_id in subject_ids
+        if subject_id not in clinical.facts and subject_id not in named
     )
 
 

@@ -9,6 +9,7 @@ from lesiontrack.tables.judged import (
     assessment_subject_row,
     judgement_frames,
     unseen_subjects_frame,
+    with_clinical_facts,
 )
 from lesiontrack.tables.rows import failures_frame, history_frames
 from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
@@ -27,4 +28,5 @@ __all__ = [
     "judgement_frames",
     "unseen_subjects_frame",
     "validate",
+    "with_clinical_facts",
 ]
