@@ -345,6 +345,7 @@ def trace(
         raise CommandError("--endpoint says nothing of whose", expected="--subject ID with it")
     from lesiontrack.batch import trace_result
 
+    endpoint = endpoint.upper() if endpoint is not None else None
     found = trace_result(out, subject_id=subject, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)
     typer.echo(json.dumps(found.to_dict(), indent=1, sort_keys=True) if as_json else str(found))
 

@@ -17,6 +17,7 @@ import pytest
 from lesiontrack import __version__
 from lesiontrack.cli import main
 from lesiontrack.settings import Settings
+from tests.running import Ran
 
 COMMANDS = ("run", "index", "assess", "endpoints", "survival", "report", "trace", "phantom", "settings")
 EVENTS = "subject_id,time_days,status,arm\nA,10,1,X\nB,20,0,Y\nC,30,1,X\n"
@@ -229,6 +230,32 @@ def test_a_clinical_table_that_cannot_be_used_is_named(
         said = call(*command)
         assert said.code == 2
         assert all(part in said.line for part in held), said.line
+
+
+@pytest.mark.parametrize(
+    ("called", "held"),
+    [
+        ("trace OUT --subject NOBODY --endpoint PFS", ("NOBODY", "expected an id of cohort/subjects")),
+        ("trace OUT --subject PHANTOM-001 --endpoint PSF", ("PHANTOM-001", "no endpoint PSF", "expected", "PFS")),
+        ("trace OUT --subject PHANTOM-001 --lesion L99", ("PHANTOM-001", "found L99", "expected L01")),
+        ("trace OUT --sop-instance 1.2.3", ("found 1.2.3", "expected")),
+        ("endpoints OUT --clinical nowhere", ("nowhere", "no folder of clinical tables")),
+        ("endpoints OUT --clinical file.txt", ("file.txt", "no folder of clinical tables")),
+        ("endpoints OUT --settings bounds.toml", ("bounds.toml", "visit_window_days", "greater than or equal to 0")),
+        ("assess other.json --out OUT", ("results of a run", "expected another folder")),
+        ("phantom OUT", ("never written over", "expected an empty or new folder")),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_wrong_question_of_a_result_is_one_clear_line(
+    call: Call, sample_run: Ran, called: str, held: tuple[str, ...]
+) -> None:
+    """Nothing of the result is touched."""
+    before = {path: path.stat().st_mtime_ns for path in sample_run.out.rglob("*")}
+    said = call(*(str(sample_run.out) if word == "OUT" else word for word in called.split()))
+    assert said.code == 2
+    assert all(text in said.line for text in held), said.line
+    assert {path: path.stat().st_mtime_ns for path in sample_run.out.rglob("*")} == before
 
 
 # --- right input ----------------------------------------------------------------------------------------------------

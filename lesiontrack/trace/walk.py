@@ -134,7 +134,7 @@ class _Subject:
         self.subject_id = subject_id
         self._tables = {name: own_rows(table, subject_id) for name, table in tables.items()}
         if not any(self._tables.values()):
-            raise TableError("no table knows this subject", subject_id=subject_id)
+            raise TableError("no table knows this subject", subject_id=subject_id, expected="an id of cohort/subjects")
 
     def rows(self, table: str) -> list[Row]:
         return self._tables.get(table, [])
