@@ -13,7 +13,7 @@ from pathlib import Path
 from lesiontrack import __version__
 from lesiontrack.domain.study import ClinicalFacts, Scan, Subject, Visit
 from lesiontrack.errors import GeometryError, LesiontrackError, SegmentationError, StudyError
-from lesiontrack.io.attach import Content, VolumeKey, contents_of, free_of_rivals, target_volume
+from lesiontrack.io.attach import Content, VolumeKey, contents_of, free_of_rivals, target_volume, volume_beside
 from lesiontrack.io.catalogue import (
     Catalogue,
     Found,
@@ -27,10 +27,9 @@ from lesiontrack.io.catalogue import (
 )
 from lesiontrack.io.dicom import same_pixels
 from lesiontrack.io.headers import Header
-from lesiontrack.io.label_map import grid_of_map, is_single_mask
+from lesiontrack.io.label_map import is_single_mask
 from lesiontrack.io.nifti import image_name, read_grid
 from lesiontrack.io.phases import phase_of_contrast, regions_of
-from lesiontrack.io.placing import share_voxels
 from lesiontrack.io.remembered import catalogue_from_text, catalogue_to_text
 from lesiontrack.io.series import NotAVolumeError, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
@@ -267,7 +266,7 @@ class _Desk:
             volume = None
             try:
                 if header.kind == "label map":
-                    volume = _beside(header, series)
+                    volume = volume_beside(header, [one.scan for one in series])
                 else:
                     volume = target_volume(header, [one.key for one in series]).volume_id
                 if header.problem:
@@ -397,30 +396,6 @@ def _series_of(first: Header, headers: Sequence[Header], stack: Stack | None, pr
     )
     key = VolumeKey(series_uid=first.series_uid, volume_id=volume_id, sop_instance_uids=instances)
     return _Series(scan=scan, key=key, study_uid=first.study_uid)
-
-
-def _beside(header: Header, series: Sequence[_Series]) -> str:
-    """Return the volume that a label map is of: the one of its name, else the one DICOM series of its voxels and date.
-
-    DICOM has no file name to go by; a map on the same voxels (dcm2niix and 3D Slicer keep them) leaves no doubt.
-    """
-    for one in series:
-        if one.scan.series_uid == header.series_uid:
-            return one.scan.series_uid
-    alike = [
-        one.scan.series_uid
-        for one in series
-        if one.study_uid and header.contents and one.scan.date.isoformat() == header.date
-        if one.scan.grid is not None and share_voxels(one.scan.grid, grid_of_map(header))
-    ]
-    if len(alike) == 1:
-        return alike[0]
-    raise SegmentationError(
-        "label map without its volume" if not alike else "label map that fits several DICOM series of its date alike",
-        file=header.path,
-        found=", ".join(alike),
-        expected="NAME_seg beside NAME, or one DICOM series of this PatientID and date on the same voxels",
-    )
 
 
 def _visit_on(date: dt.date | None, visits: Sequence[Visit]) -> Visit | None:

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesiontrack.domain.geometry import SegmentKind
+from lesiontrack.domain.study import Scan
 from lesiontrack.errors import SegmentationError
 from lesiontrack.io.headers import Header
-from lesiontrack.io.label_map import contents_of_map, is_single_mask
+from lesiontrack.io.label_map import contents_of_map, grid_of_map, is_single_mask
+from lesiontrack.io.nifti import is_label_map_or_volume
+from lesiontrack.io.placing import share_voxels
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.sites import meaning_of_segment
 
-__all__ = ["Content", "VolumeKey", "contents_of", "free_of_rivals", "target_volume"]
+__all__ = ["Content", "VolumeKey", "contents_of", "free_of_rivals", "target_volume", "volume_beside"]
 
 Content = tuple[SegmentKind, str | None]
 
@@ -83,6 +86,36 @@ def target_volume(header: Header, volumes: Sequence[VolumeKey]) -> VolumeKey:
             "references no volume of this subject", file=header.path, found=named, expected="a series of the archive"
         )
     return best[1]
+
+
+def volume_beside(header: Header, scans: Sequence[Scan]) -> str:
+    """Return the volume that a label map is of: the one of its name, else the one DICOM series of its voxels and date.
+
+    DICOM has no file name to go by; a map on the same voxels (dcm2niix and 3D Slicer keep them) leaves no doubt.
+
+    Raises
+    ------
+    SegmentationError
+        If there is no such volume, or more than one.
+    """
+    if any(scan.series_uid == header.series_uid for scan in scans):
+        return header.series_uid
+    if header.problem:
+        raise SegmentationError(header.problem, file=header.path)
+    alike = [
+        scan.series_uid
+        for scan in scans
+        if scan.files and not is_label_map_or_volume(Path(scan.files[0])) and scan.date.isoformat() == header.date
+        if scan.grid is not None and share_voxels(scan.grid, grid_of_map(header))
+    ]
+    if len(alike) == 1:
+        return alike[0]
+    raise SegmentationError(
+        "label map that fits several DICOM series of its date alike" if alike else "label map without its volume",
+        file=header.path,
+        found=", ".join(alike),
+        expected="NAME_seg beside NAME, or one DICOM series of this PatientID and date on the same voxels",
+    )
 
 
 def free_of_rivals(

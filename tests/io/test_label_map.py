@@ -236,6 +236,15 @@ def test_a_map_off_the_voxels_or_of_another_day_belongs_to_no_dicom_series(tmp_p
     assert any("label map without its volume" in problem.message for problem in study.problems)
 
 
+def test_a_damaged_map_beside_dicom_says_that_it_is_damaged(tmp_path: Path) -> None:
+    """What is wrong with the file goes before whose it may be."""
+    _dicom(tmp_path, "portal")
+    path = _nifti(tmp_path / "images" / "P-1" / "2021-05-04" / "scan_seg.nii.gz", ONE)
+    path.write_bytes(path.read_bytes()[:60])
+    study = open_study(tmp_path, SETTINGS, LabelSettings.model_validate({"hepatic": 1}))
+    assert any("damaged NIfTI" in problem.message for problem in study.problems), study.problems
+
+
 # --- names in DICOM SEG ---------------------------------------------------------------------------------------------
 
 
