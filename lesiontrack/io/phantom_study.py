@@ -10,9 +10,9 @@ import numpy as np
 
 from lesiontrack.errors import StudyError
 from lesiontrack.io.dicom_write import SeriesHeader, localizer_slices, write_segmentation, write_series
-from lesiontrack.phantom import PhantomSubject, PhantomVisit, SubjectPlan, subject_plans, uid_of
+from lesiontrack.phantom import MadeSubject, PhantomSubject, PhantomVisit, SubjectPlan, subject_plans, uid_of
 
-__all__ = ["write_phantom_study", "write_subjects"]
+__all__ = ["write_made_subjects", "write_phantom_study", "write_subjects"]
 
 Row = Mapping[str, object]
 
@@ -85,10 +85,19 @@ def write_subjects(
     folder: Path, plans: Sequence[SubjectPlan], *, progress: Callable[[str], None] | None = None
 ) -> None:
     """Write the given subjects as a study folder; as ``write_phantom_study``, for plans of one's own."""
+    write_made_subjects(folder, (PhantomSubject(plan) for plan in plans), progress=progress)
+
+
+def write_made_subjects(
+    folder: Path, subjects: Iterable[MadeSubject], *, progress: Callable[[str], None] | None = None
+) -> None:
+    """Write subjects, of whatever anatomy, as a study folder; one is in memory at a time."""
     truth: dict[str, list[Row]] = {"lesions": [], "zones": [], "visits": []}
     treatments: list[Row] = []
-    for plan in plans:
-        subject = PhantomSubject(plan)
+    plans: list[SubjectPlan] = []
+    for subject in subjects:
+        plan = subject.plan
+        plans.append(plan)
         for visit in subject.visits():
             _write_visit(subject, visit, folder / "images" / plan.subject_id)
             truth["visits"].append(_visit_row(plan, visit))
@@ -105,7 +114,7 @@ def write_subjects(
 # --- images ---------------------------------------------------------------------------------------------------------
 
 
-def _header(subject: PhantomSubject, visit: PhantomVisit, number: int, description: str) -> SeriesHeader:
+def _header(subject: MadeSubject, visit: PhantomVisit, number: int, description: str) -> SeriesHeader:
     plan, clinical = subject.plan, subject.plan.clinical
     study = uid_of(plan.seed, plan.subject_id, visit.number, "study")
     return SeriesHeader(
@@ -126,7 +135,7 @@ def _header(subject: PhantomSubject, visit: PhantomVisit, number: int, descripti
     )
 
 
-def _write_visit(subject: PhantomSubject, visit: PhantomVisit, folder: Path) -> None:
+def _write_visit(subject: MadeSubject, visit: PhantomVisit, folder: Path) -> None:
     here = folder / subject.plan.visit_date(visit.number).isoformat()
     appearance, imaging = visit.appearance, visit.plan.imaging
     kind = "T1 FS" if appearance.modality == "MR" else "Abdomen"
@@ -228,7 +237,7 @@ def _subject_truth(plan: SubjectPlan) -> Row:
         "arm": plan.clinical.arm,
         "count_hepatic": expected.count_hepatic,
         "count_eligible": expected.count_eligible,
-        "induction_response": expected.induction[-1],
+        "induction_response": expected.induction[-1] if expected.induction else "",
         "disease_control": expected.disease_control,
         "eligible": "YES" if yes else "NO",
         "pd_date": date(expected.pd_visit),
@@ -273,7 +282,7 @@ def _subject_row(plan: SubjectPlan) -> Row:
     }
 
 
-def _treatment_rows(subject: PhantomSubject) -> Iterable[Row]:
+def _treatment_rows(subject: MadeSubject) -> Iterable[Row]:
     plan = subject.plan
     for treatment in plan.treatments:
         row: dict[str, object] = dict.fromkeys(_TREATMENT_COLUMNS, "")

@@ -13,7 +13,7 @@ from lesiontrack.phantom.plan import (
 )
 from lesiontrack.phantom.scenarios import SCENARIOS, subject_plans
 from lesiontrack.phantom.shapes import Ellipsoid
-from lesiontrack.phantom.subject import PhantomSubject, PhantomVisit, TrueLesion, TrueZone, uid_of
+from lesiontrack.phantom.subject import MadeSubject, PhantomSubject, PhantomVisit, TrueLesion, TrueZone, uid_of
 
 __all__ = [
     "SCENARIOS",
@@ -23,6 +23,7 @@ __all__ = [
     "Imaging",
     "LesionPlace",
     "LesionPlan",
+    "MadeSubject",
     "Motion",
     "MotionLimits",
     "PhantomSubject",

@@ -13,7 +13,7 @@ from lesiontrack.phantom.anatomy import Anatomy
 from lesiontrack.phantom.plan import LesionPlan, SubjectPlan
 from lesiontrack.phantom.shapes import Ellipsoid, random_rotation
 
-__all__ = ["PlacedLesion", "place_lesions"]
+__all__ = ["Room", "PlacedLesion", "place_lesions", "room_of"]
 
 Points = NDArray[np.float64]
 
@@ -36,21 +36,22 @@ class PlacedLesion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _LiverRoom:
-    """Points inside the liver and how deep each lies under the capsule, mm."""
+class Room:
+    """Points (n, 3) inside the liver, own space, and how deep each lies under the capsule (n,), mm."""
 
     points_mm: Points
     depth_mm: Points
 
 
-def _room(anatomy: Anatomy) -> _LiverRoom:
+def room_of(anatomy: Anatomy) -> Room:
+    """Return where in a body's liver a lesion can lie."""
     axes = [np.arange(low, high, _STEP_MM, dtype=np.float32) for low, high in ((-160, 90), (-100, 100), (-110, 110))]
     x, y, z = np.meshgrid(*axes, indexing="ij")
     inside = anatomy.liver_distance_mm((x, y, z)) < 0
     depth = ndimage.distance_transform_edt(inside, sampling=_STEP_MM) - _STEP_MM / 2
     chosen = depth > _CAPSULE_MM
     points = np.stack([x[chosen], y[chosen], z[chosen]], axis=-1).astype(np.float64)
-    return _LiverRoom(points_mm=points, depth_mm=depth[chosen].astype(np.float64))
+    return Room(points_mm=points, depth_mm=depth[chosen].astype(np.float64))
 
 
 def _shape(rng: np.random.Generator) -> Ellipsoid:
@@ -68,7 +69,7 @@ def _reach_mm(plan: LesionPlan, shape: Ellipsoid) -> float:
     return float(max(body, zone))
 
 
-def place_lesions(plan: SubjectPlan, anatomy: Anatomy, rng: np.random.Generator) -> tuple[PlacedLesion, ...]:
+def place_lesions(plan: SubjectPlan, room: Room, rng: np.random.Generator) -> tuple[PlacedLesion, ...]:
     """Find a place and a shape for every lesion of a plan, in the plan's order.
 
     Raises
@@ -76,7 +77,6 @@ def place_lesions(plan: SubjectPlan, anatomy: Anatomy, rng: np.random.Generator)
     StudyError
         If the liver has no room for them.
     """
-    room = _room(anatomy)
     for _ in range(_ATTEMPTS):
         placed = _attempt(plan, room, rng)
         if placed is not None:
@@ -86,7 +86,7 @@ def place_lesions(plan: SubjectPlan, anatomy: Anatomy, rng: np.random.Generator)
     )
 
 
-def _attempt(plan: SubjectPlan, room: _LiverRoom, rng: np.random.Generator) -> dict[str, PlacedLesion] | None:
+def _attempt(plan: SubjectPlan, room: Room, rng: np.random.Generator) -> dict[str, PlacedLesion] | None:
     gap = max(plan.gap_mm, max(visit.imaging.slice_mm for visit in plan.visits) + 1.5) if plan.gap_mm else 0.0
     shapes = {lesion.name: _shape(rng) for lesion in plan.lesions}
     reach = {lesion.name: _reach_mm(lesion, shapes[lesion.name]) for lesion in plan.lesions}
@@ -101,7 +101,7 @@ def _attempt(plan: SubjectPlan, room: _LiverRoom, rng: np.random.Generator) -> d
 
 def _centre(
     lesion: LesionPlan,
-    room: _LiverRoom,
+    room: Room,
     placed: dict[str, PlacedLesion],
     reach: dict[str, float],
     gap_mm: float,
@@ -144,7 +144,7 @@ def _at_zone_edge(treated: PlacedLesion, lesion: LesionPlan, rng: np.random.Gene
     return places
 
 
-def _nearest(room: _LiverRoom, points: Points) -> tuple[Points, Points]:
+def _nearest(room: Room, points: Points) -> tuple[Points, Points]:
     """Return for each point the distance to the nearest point of the liver's room, and the depth there."""
     distance = np.linalg.norm(room.points_mm[None] - points[:, None], axis=-1)
     index = distance.argmin(axis=1)

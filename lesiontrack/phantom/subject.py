@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,15 +16,16 @@ from lesiontrack.phantom.contrast import Appearance, Tissue, appearance_of
 from lesiontrack.phantom.exposure import draw_body, expose, own_space_points, tissues_of
 from lesiontrack.phantom.motion import Motion, MotionLimits
 from lesiontrack.phantom.organs import Canvas
-from lesiontrack.phantom.placement import PlacedLesion, place_lesions
+from lesiontrack.phantom.placement import PlacedLesion, place_lesions, room_of
 from lesiontrack.phantom.plan import SubjectPlan, VisitPlan
 from lesiontrack.phantom.shapes import Ellipsoid
 
-__all__ = ["PhantomSubject", "PhantomVisit", "TrueLesion", "TrueZone", "uid_of"]
+__all__ = ["POINT_SPREAD_PIXELS", "MadeSubject", "PhantomSubject", "PhantomVisit", "TrueLesion", "TrueZone", "uid_of"]
 
 Points = NDArray[np.float64]
 
-_POINT_SPREAD_PIXELS = 1.8
+POINT_SPREAD_PIXELS = 1.8
+"""Width over which two tissues blend, in pixels."""
 _RESECTION_MARGIN_MM = 6.0
 _BEYOND_CAPSULE_MM = 20.0
 
@@ -80,25 +82,30 @@ class PhantomVisit:
     appearance: Appearance
 
 
-class PhantomSubject:
-    """A subject made from a plan; the constellation of lesions is known before, and without, any image.
+class MadeSubject(ABC):
+    """A subject whose lesions are planned; what its body looks like is for a subclass to say.
 
-    Parameters
+    Attributes
     ----------
     plan
         What the subject is to be; everything random follows from ``plan.seed``.
-    limits
-        How far its visits differ from each other.
+    placed
+        Its lesions in its own space.
+    motions
+        How the body lies, for each visit.
     """
 
-    def __init__(self, plan: SubjectPlan, limits: MotionLimits | None = None) -> None:
-        self.plan = plan
-        self.anatomy = Anatomy.random(np.random.default_rng([plan.seed, 1]))
-        self.placed: tuple[PlacedLesion, ...] = place_lesions(plan, self.anatomy, np.random.default_rng([plan.seed, 2]))
-        reach = limits or MotionLimits()
-        self.motions = tuple(
-            Motion.random(np.random.default_rng([plan.seed, 3, number]), reach) for number in range(len(plan.visits))
-        )
+    plan: SubjectPlan
+    placed: tuple[PlacedLesion, ...]
+    motions: tuple[Motion, ...]
+
+    @abstractmethod
+    def grid_at(self, number: int) -> Grid:
+        """Return the grid of a visit, LPS mm."""
+
+    @abstractmethod
+    def painted(self, number: int, grid: Grid) -> tuple[Canvas, NDArray[np.bool_] | None]:
+        """Return the body of a visit without lesions, and the liver's mask (k, j, i); None: no liver is marked."""
 
     def lesions_at(self, number: int) -> tuple[TrueLesion, ...]:
         """Return the lesions that are there at a visit, in that visit's patient space."""
@@ -129,31 +136,6 @@ class PhantomSubject:
                 found.append(TrueZone(lesion=lesion.plan.name, body=ball))
         return tuple(found)
 
-    def defects_at(self, number: int) -> tuple[Defect, ...]:
-        """Return what resections have taken out of the liver by a visit (own space)."""
-        found = []
-        for lesion in self.placed:
-            if lesion.plan.treated_by != "RESECTION" or number <= self.plan.baseline:
-                continue
-            radius = float(lesion.plan.diameters_mm[self.plan.baseline] or 0.0) / 2.0 + _RESECTION_MARGIN_MM
-            outside = lesion.centre_mm + self.anatomy.outward(lesion.centre_mm) * (radius + _BEYOND_CAPSULE_MM)
-            found.append(Defect(centre_mm=_triple(lesion.centre_mm), outside_mm=_triple(outside), radius_mm=radius))
-        return tuple(found)
-
-    def grid_at(self, number: int) -> Grid:
-        """Return the grid of a visit: axial, centred near the body, its place rounded as a scanner's is."""
-        imaging = self.plan.visits[number].imaging
-        rng = np.random.default_rng([self.plan.seed, 4, number])
-        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 8)
-        slices = int(imaging.height_mm // imaging.slice_mm)
-        extent = np.array(
-            [imaging.matrix * imaging.pixel_mm, imaging.matrix * imaging.pixel_mm, slices * imaging.slice_mm]
-        )
-        steps = np.zeros((3, 3))
-        steps[0, 2], steps[1, 1], steps[2, 0] = imaging.slice_mm, imaging.pixel_mm, imaging.pixel_mm
-        origin = np.round(centre - extent / 2, 1)
-        return Grid.from_axes(shape=(slices, imaging.matrix, imaging.matrix), origin_lps_mm=origin, steps_lps_mm=steps)
-
     def visits(self) -> Iterator[PhantomVisit]:
         """Yield the visits in order, one volume in memory at a time."""
         for number in range(len(self.plan.visits)):
@@ -161,27 +143,22 @@ class PhantomSubject:
 
     def visit(self, number: int) -> PhantomVisit:
         """Make one visit: image, segmentation and truth."""
-        plan, grid, motion = self.plan.visits[number], self.grid_at(number), self.motions[number]
+        grid = self.grid_at(number)
         lesions, zones = self.lesions_at(number), self.zones_at(number)
-        canvas = Canvas(
-            points=own_space_points(grid, motion),
-            values=np.empty(grid.shape, dtype=np.float32),
-            appearance=appearance_of(plan.imaging.modality, plan.imaging.phase),
-            edge_mm=_POINT_SPREAD_PIXELS * plan.imaging.pixel_mm,
-        )
-        liver = self.anatomy.paint(canvas, self.defects_at(number))
+        canvas, liver = self.painted(number, grid)
         zone_map = np.zeros(grid.shape, np.uint16)
         for label, zone in enumerate(zones, start=1):
             draw_body(canvas, grid, zone.body, (Tissue.ABLATION_ZONE, Tissue.ZONE_RIM), (zone_map, label))
         lesion_map, labels = self._draw_lesions(number, canvas, grid, lesions)
         hepatic = [label for label, name in labels.items() if self._site(name) == "LIVER"]
-        liver |= np.isin(lesion_map, hepatic) | (zone_map > 0)
+        if liver is not None:
+            liver |= np.isin(lesion_map, hepatic) | (zone_map > 0)
         zone_map[lesion_map > 0] = 0
         segmentation = self._segmentation(grid, liver, (lesion_map, zone_map), labels)
         return PhantomVisit(
             number=number,
-            plan=plan,
-            motion=motion,
+            plan=self.plan.visits[number],
+            motion=self.motions[number],
             volume=self._exposed(number, canvas, grid),
             segmentation=segmentation,
             lesions=lesions,
@@ -219,7 +196,7 @@ class PhantomSubject:
     def _segmentation(
         self,
         grid: Grid,
-        liver: NDArray[np.bool_],
+        liver: NDArray[np.bool_] | None,
         maps: tuple[NDArray[np.uint16], NDArray[np.uint16]],
         labels: dict[int, str],
     ) -> Segmentation:
@@ -255,6 +232,63 @@ class PhantomSubject:
             zones=zone_map if zones else None,
             segments=(*segments, *zones),
         )
+
+
+class PhantomSubject(MadeSubject):
+    """A subject made from a plan; the constellation of lesions is known before, and without, any image.
+
+    Parameters
+    ----------
+    plan
+        What the subject is to be; everything random follows from ``plan.seed``.
+    limits
+        How far its visits differ from each other.
+    """
+
+    def __init__(self, plan: SubjectPlan, limits: MotionLimits | None = None) -> None:
+        self.plan = plan
+        self.anatomy = Anatomy.random(np.random.default_rng([plan.seed, 1]))
+        self.placed = place_lesions(plan, room_of(self.anatomy), np.random.default_rng([plan.seed, 2]))
+        reach = limits or MotionLimits()
+        self.motions = tuple(
+            Motion.random(np.random.default_rng([plan.seed, 3, number]), reach) for number in range(len(plan.visits))
+        )
+
+    def defects_at(self, number: int) -> tuple[Defect, ...]:
+        """Return what resections have taken out of the liver by a visit (own space)."""
+        found = []
+        for lesion in self.placed:
+            if lesion.plan.treated_by != "RESECTION" or number <= self.plan.baseline:
+                continue
+            radius = float(lesion.plan.diameters_mm[self.plan.baseline] or 0.0) / 2.0 + _RESECTION_MARGIN_MM
+            outside = lesion.centre_mm + self.anatomy.outward(lesion.centre_mm) * (radius + _BEYOND_CAPSULE_MM)
+            found.append(Defect(centre_mm=_triple(lesion.centre_mm), outside_mm=_triple(outside), radius_mm=radius))
+        return tuple(found)
+
+    def grid_at(self, number: int) -> Grid:
+        """Return the grid of a visit: axial, centred near the body, its place rounded as a scanner's is."""
+        imaging = self.plan.visits[number].imaging
+        rng = np.random.default_rng([self.plan.seed, 4, number])
+        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 8)
+        slices = int(imaging.height_mm // imaging.slice_mm)
+        extent = np.array(
+            [imaging.matrix * imaging.pixel_mm, imaging.matrix * imaging.pixel_mm, slices * imaging.slice_mm]
+        )
+        steps = np.zeros((3, 3))
+        steps[0, 2], steps[1, 1], steps[2, 0] = imaging.slice_mm, imaging.pixel_mm, imaging.pixel_mm
+        origin = np.round(centre - extent / 2, 1)
+        return Grid.from_axes(shape=(slices, imaging.matrix, imaging.matrix), origin_lps_mm=origin, steps_lps_mm=steps)
+
+    def painted(self, number: int, grid: Grid) -> tuple[Canvas, NDArray[np.bool_] | None]:
+        """Return the body of a visit without lesions, and the liver's mask (k, j, i)."""
+        imaging = self.plan.visits[number].imaging
+        canvas = Canvas(
+            points=own_space_points(grid, self.motions[number]),
+            values=np.empty(grid.shape, dtype=np.float32),
+            appearance=appearance_of(imaging.modality, imaging.phase),
+            edge_mm=POINT_SPREAD_PIXELS * imaging.pixel_mm,
+        )
+        return canvas, self.anatomy.paint(canvas, self.defects_at(number))
 
 
 def _lesion_segment(label: int, name: str, site: str | None, *, single: bool) -> Segment:

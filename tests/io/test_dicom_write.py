@@ -397,6 +397,6 @@ def test_a_study_is_written_byte_for_byte_the_same(tmp_path: Path, study: Path) 
 
 def test_a_study_is_never_mixed_with_another(tmp_path: Path) -> None:
     (tmp_path / "left.txt").write_text("something of somebody's")
-    with pytest.raises(StudyError, match="not empty"):
+    with pytest.raises(StudyError, match="never written over"):
         write_phantom_study(tmp_path, subjects=1, seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["left.txt"]
