@@ -132,6 +132,8 @@ def _file(sop_class: UID, sop_instance_uid: str) -> FileDataset:
 def _describe(dataset: Dataset, header: SeriesHeader, modality: str, series_uid: str) -> None:
     """Patient, General Study, General Series, Frame of Reference and General Equipment modules."""
     day = header.date.strftime("%Y%m%d")
+    if not (header.subject_id + header.patient_name).isascii():
+        dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName, dataset.PatientID = header.patient_name, header.subject_id
     dataset.PatientBirthDate, dataset.PatientSex = "", header.sex
     dataset.PatientAge = f"{header.age_years:03d}Y"
