@@ -128,6 +128,15 @@ def test_a_treatment_that_fits_no_lesion_is_a_warning() -> None:
     assert (problem.stage, problem.severity) == ("link", "WARNING")
 
 
+def test_a_treatment_before_the_first_scan_or_after_the_last_is_no_fault() -> None:
+    """History, and what is not imaged yet: neither can be placed, and neither is wrong."""
+    rows = tuple(
+        LocalTreatment(date=DAYS[n] + dt.timedelta(days=days), method="RESECTION", all_lesions=n == 0)
+        for n, days in ((0, -200), (-1, 200))
+    )
+    assert not _observe([(_scan("1", DAYS[0]),)], {"1": _made("1", CENTRES)}, local_treatments=rows).problems
+
+
 def test_the_place_of_a_vanished_lesion_is_shown() -> None:
     """A view of the projected place, so that a reader can look whether it is really gone."""
     visits = [(_scan("1", DAYS[0]),), (_scan("2", DAYS[1]),)]
