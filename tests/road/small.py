@@ -190,4 +190,3 @@ def _picture(
         segments=tuple(segments),
     )
     return np.clip(voxels + noise, -1000 if modality == "CT" else 0, 3000).astype(np.int16), segmentation
-
