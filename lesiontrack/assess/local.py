@@ -97,20 +97,19 @@ class LocalPlan:
         left = _NONE
         if last is not None:
             left = frozenset(t.lesion for t in self._therapies if t.date <= last) | self._sites_read(last)
-        outside = frozenset(t.lesion for t in self._therapies if t.date < visit.date and not self.is_planned(t)) - left
+        # Lost are the treated that no re-baseline has let go: outside the plan, or still waiting for a re-baseline.
+        lost = self._treated(visit.date) - left
         if visit.rebaseline:
-            return VisitPlan(stage=Stage.REBASELINE, left=left, lost=outside, planned=left)
-        pending = [t for t in self._therapies if self._pending(t, visit, last)]
-        if pending:
+            return VisitPlan(stage=Stage.REBASELINE, left=left, lost=lost, planned=left)
+        if any(self._pending(t, visit, last) for t in self._therapies):
             plan = frozenset(
                 t.lesion for t in self._therapies if self.is_planned(t) and (coming is None or t.date <= coming)
             )
-            treated = frozenset(t.lesion for t in pending)
-            return VisitPlan(stage=Stage.TREATMENT, left=left, lost=outside | treated, planned=plan | left)
+            return VisitPlan(stage=Stage.TREATMENT, left=left, lost=lost, planned=plan | left)
         if last is None:
-            return VisitPlan(lost=outside)
+            return VisitPlan(lost=lost)
         read_here = frozenset(s.lesion for s in visit.sites)
-        return VisitPlan(stage=Stage.FOLLOW_UP, left=left, lost=outside, sites=left | read_here, planned=left)
+        return VisitPlan(stage=Stage.FOLLOW_UP, left=left, lost=lost, sites=left | read_here, planned=left)
 
     def _pending(self, therapy: LocalTherapy, visit: ReadVisit, last: dt.date | None) -> bool:
         """Tell whether a planned treatment lies behind the visit without a re-baseline since."""

@@ -43,6 +43,10 @@ class Case:
         For each visit after the baseline: target, non-target, overall; ANY where the rules leave a component open.
     sums
         For each visit after the baseline, where given: ``sum_mm``.
+    treated
+        Lesion, method, day; and whether it was planned, where that is stated.
+    queries
+        Where given: the codes of all queries, in order.
     outcome
         Expected members of the case's outcome, in the spelling of ``assessments.json``.
     """
@@ -53,10 +57,11 @@ class Case:
     expected: Sequence[tuple[str, str, str]]
     lesions: Mapping[str, str] = field(default_factory=lambda: {"T1": "LIVER", "T2": "LIVER"})
     days: Sequence[int] = (-6, 56, 112, 168, 224, 280)
-    treated: Sequence[tuple[str, str, int]] = ()
+    treated: Sequence[tuple[str, str, int] | tuple[str, str, int, bool]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     outcome: Mapping[str, Any] = field(default_factory=dict)
     sums: Sequence[str | None] | None = None
+    queries: Sequence[str] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the case in the form of a case file."""
@@ -74,7 +79,8 @@ class Case:
                 for name, organ in self.lesions.items()
             ],
             "local_treatment": [
-                {"lesion": name, "method": method, "date": on(day)} for name, method, day in self.treated
+                {"lesion": name, "method": method, "date": on(day), "planned": planned[0] if planned else None}
+                for name, method, day, *planned in self.treated
             ],
             "timepoints": [{"date": on(day), **visit} for day, visit in zip(self.days, self.visits, strict=False)],
         }
@@ -104,6 +110,9 @@ class Case:
         for key, value in self.outcome.items():
             if document[key] != value:
                 lines.append(f"{key}: {document[key]}, expected {value}")
+        codes = [query["code"] for query in document["queries"]]
+        if self.queries is not None and codes != list(self.queries):
+            lines.append(f"queries {codes}, expected {list(self.queries)}")
         return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases import best_response, catalogue, local_treatment, sites_and_dates, target_sums
+from tests.cases import best_response, catalogue, local_dates, local_treatment, sites_and_dates, target_sums
 
 __all__ = ["CASES"]
 
@@ -12,4 +12,5 @@ CASES = (
     *best_response.CASES,
     *sites_and_dates.CASES,
     *local_treatment.CASES,
+    *local_dates.CASES,
 )
