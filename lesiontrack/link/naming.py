@@ -27,14 +27,17 @@ def name(drafts: Sequence[Draft], evidence: Evidence) -> Names:
     for number, draft in enumerate(drafts):
         shared = carried[number]
         own = len(shared) == 1 and not any(shared & other for n, other in enumerate(carried) if n != number)
-        names.append(next(iter(shared)) if own else _made(draft, evidence))
+        names.append(next(iter(shared)) if own else made_uid(draft.members[0], evidence))
     return Names(
-        track_ids=tuple(f"L{number + 1:0{width}d}" for number in range(len(drafts))), tracking_uids=tuple(names)
+        track_ids=tuple(f"L{number + 1:0{width}d}" for number in range(len(drafts))),
+        tracking_uids=tuple(names),
+        begun_uids=tuple(frozenset(made_uid(m, evidence) for m in draft.members) for draft in drafts),
     )
 
 
-def _made(draft: Draft, evidence: Evidence) -> str:
-    first = evidence.lesions[draft.members[0]]
+def made_uid(index: int, evidence: Evidence) -> str:
+    """Return the UID of a track that begins with a lesion, where the segmentations give it none."""
+    first = evidence.lesions[index]
     place = ",".join(f"{round(x, 1) + 0.0:.1f}" for x in first.centroid_lps_mm)
     text = f"{evidence.subject.subject_id}|{first.series_uid}|{place}"
     return f"2.25.{uuid.uuid5(_NAMESPACE, text).int}"

@@ -19,10 +19,16 @@ __all__ = ["Names", "Treated", "treat"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """The track id and tracking UID that each draft has before any treatment is looked at."""
+    """The track id and tracking UID that each draft has before any treatment is looked at.
+
+    ``begun_uids`` are the UIDs that it would have, did it begin with a later one of its lesions: a recurrence at a
+    treated site had a track of its own in an earlier run, and is one lesion with the treated one before treatments
+    are looked at.
+    """
 
     track_ids: tuple[str, ...]
     tracking_uids: tuple[str, ...]
+    begun_uids: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +123,7 @@ def _by_name(placing: _Placing, row: LocalTreatment, names: Names) -> None:
     """Find the track by its tracking UID, which survives renumbering; by its id only where no UID is given."""
     if row.tracking_uid is not None:
         found = [n for n, uid in enumerate(names.tracking_uids) if uid == row.tracking_uid]
+        found = found or [n for n, known in enumerate(names.begun_uids) if row.tracking_uid in known]
         if found and row.track_id is not None and names.track_ids[found[0]] != row.track_id:
             placing.drafts[found[0]] = placing.drafts[found[0]].because(
                 f"TREATMENT_NAME: the treatment of {row.date} names {row.track_id}, its tracking UID is this track's"

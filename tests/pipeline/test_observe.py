@@ -137,6 +137,23 @@ def test_a_treatment_before_the_first_scan_or_after_the_last_is_no_fault() -> No
     assert not _observe([(_scan("1", DAYS[0]),)], {"1": _made("1", CENTRES)}, local_treatments=rows).problems
 
 
+def test_a_recurrence_is_found_by_the_uid_that_an_earlier_run_gave_it() -> None:
+    """Back after a clean control: a track of its own, and a treatment of it is not lost when all is done again."""
+    ablated = LocalTreatment(
+        date=DAYS[0] + dt.timedelta(days=7), method="ABLATION", place_lps_mm=CENTRES[3], place_date=DAYS[0]
+    )
+    visits = [(_scan(str(n), day),) for n, day in enumerate(DAYS)]
+    made = {"0": _made("0", CENTRES), "1": _made("1", CENTRES[:3]), "2": _made("2", CENTRES)}
+    first = _observe(visits, made, local_treatments=(ablated,))
+    (again,) = [track for track in first.history.tracks if track.recurrence_of is not None]
+    late = LocalTreatment(
+        date=DAYS[2] + dt.timedelta(days=7), method="SBRT", track_id=again.track_id, tracking_uid=again.tracking_uid
+    )
+    second = _observe(visits, made, local_treatments=(ablated, late))
+    assert not second.problems
+    assert late in {treatment for track in second.history.tracks for treatment in track.treatments}
+
+
 def test_the_place_of_a_vanished_lesion_is_shown() -> None:
     """A view of the projected place, so that a reader can look whether it is really gone."""
     visits = [(_scan("1", DAYS[0]),), (_scan("2", DAYS[1]),)]
