@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from lesiontrack.domain.study import ClinicalFacts, Coverage, Finding, LocalTreatment
 from lesiontrack.errors import ClinicalError
@@ -225,7 +226,10 @@ def _rows(folder: Path, table: str) -> list[dict[str, str]] | None:
     if text.is_file() and packed.is_file():
         raise ClinicalError(f"table {table} is there twice", file=str(text), found=packed.name)
     if packed.is_file():
-        frame = pd.read_parquet(packed)
+        try:
+            frame = pd.read_parquet(packed)
+        except (OSError, pa.ArrowException) as error:
+            raise ClinicalError(f"table {table} is no Parquet file that can be read", file=str(packed)) from error
         rows = [{str(name): _as_text(value) for name, value in row.items()} for row in frame.to_dict("records")]
         _require_columns(table, [str(name) for name in frame.columns], packed)
         return rows
@@ -250,7 +254,10 @@ def _csv_rows(path: Path, table: str) -> list[dict[str, str]]:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ClinicalError(f"table {table} is not UTF-8 text", file=str(path), found=f"byte {error.start}") from error
-    lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content)))
+    try:
+        lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content)))
+    except csv.Error as error:
+        raise ClinicalError(f"table {table} is no CSV that can be read: {error}", file=str(path)) from error
     if not lines or not any(lines[0]):
         raise ClinicalError(f"table {table} has no header", file=str(path))
     header = [name.strip() for name in lines[0]]

@@ -261,3 +261,14 @@ def test_the_order_of_rows_does_not_matter(tmp_path_factory: pytest.TempPathFact
     clinical = read_clinical(_write(folder, subjects="\n".join(["subject_id,arm,death_date", *rows])))
     assert sorted(clinical.facts) == ["S1", "S2", "S4"]
     assert [problem.subject_id for problem in clinical.problems] == ["S3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("subjects.parquet", b"PAR1 cut off"), ("subjects.csv", b"subject_id,arm\nA," + b"x" * 200_000)],
+)
+def test_a_table_that_cannot_be_read_at_all_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ClinicalError, match="table subjects is no") as caught:
+        read_clinical(tmp_path)
+    assert caught.value.file == str(tmp_path / name)
