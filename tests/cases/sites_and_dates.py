@@ -232,6 +232,23 @@ CASES: tuple[Case, ...] = (
         },
     ),
     Case(
+        name="an equivocal lesion first seen on a later scan of the first PD visit moves nothing",
+        rule="settled: equivocal",
+        visits=[
+            visit(T1=20, T2=20),
+            visit([new("X1", "LUNG", EQ)], T1=30, T2=30, dates={"T1": on(50), "T2": on(50), "X1": on(54)}),
+            visit([new("X1", "LUNG")], T1=20, T2=20),
+        ],
+        expected=[("PD", "NA", "PD"), ("SD", "NA", "PD")],
+        outcome={
+            "pd_date": on(50),
+            "pd_declared_date": on(56),
+            "pd_site": "HEPATIC",
+            "pd_reasons": ["TARGET"],
+            "first_extrahepatic_pd_date": on(54),
+        },
+    ),
+    Case(
         name="confirmed at the first PD visit: hepatic progression by sum there keeps its own first date",
         rule="settled: equivocal",
         visits=[
