@@ -129,6 +129,10 @@ def _survival(record: SubjectRecord, empty: Ended, without_start: str) -> Ended:
             text = f"{name} before the start of {empty.endpoint}: negative time"
             error = ClinicalError(text, found=str(date), expected=f"from {start} on")
             return replace(empty, why=CONTRADICTION, error=str(error.at(subject_id=record.clinical.subject_id)))
+    if empty.entry is not None and outcome.date < empty.entry:
+        text = f"{column} before enrolment: {empty.endpoint} would end before it is observed"
+        error = ClinicalError(text, found=str(outcome.date), expected=f"from {empty.entry} on")
+        return replace(empty, why=CONTRADICTION, error=str(error.at(subject_id=record.clinical.subject_id)))
     flags = ("last known alive by imaging",) if column == "imaging_end" else ()
     return replace(empty, outcome=outcome, sources={column: outcome.date.isoformat()}, flags=flags)
 

@@ -386,4 +386,32 @@ CASES: tuple[Case, ...] = (
         visits=[visit(T1=25, T2=20), visit(T2=20, sites=SITE)],
         expected=[("NE", "NA", "NE")],
     ),
+    Case(
+        name="as_measured: a resected non-target is gone unless it is read",
+        rule="10 as_measured",
+        lesions=TREATED_AND_N,
+        options=MEASURED,
+        treated=(("N1", "RESECTION", 2),),
+        visits=[
+            visit(T1=25, n={"N1": "PRESENT"}),
+            visit(T1=25),
+            visit(T1=25, n={"N1": "NE"}),
+            visit(T1=25, n={"N1": "PRESENT"}),
+        ],
+        expected=[("SD", "CR", "SD"), ("SD", "CR", "SD"), ("SD", "NON-CR/NON-PD", "SD")],
+    ),
+    Case(
+        name="by option unequivocal progression of an untreated non-target before the re-baseline is PD",
+        rule="10 rebaseline 8",
+        lesions={"T1": "LIVER", "N1": "LIVER", "N2": "LUNG"},
+        options={"pd_in_treatment_phase": True},
+        treated=(("T1", "ABLATION", 2), ("N1", "ABLATION", 72)),
+        visits=[
+            visit(T1=25, n={"N1": "PRESENT", "N2": "PRESENT"}),
+            visit(n={"N1": "UNEQUIVOCAL", "N2": "PRESENT"}, sites=SITE),
+            visit(n={"N2": "UNEQUIVOCAL"}, rebaseline=True, sites={"T1": "NO_VIABLE", "N1": "NO_VIABLE"}),
+        ],
+        expected=[(ANY, ANY, "NE"), ("NA", "NA", "PD")],
+        outcome={"pd_date": on(112), "pd_reasons": ["NON-TARGET"], "pd_site": "EXTRAHEPATIC"},
+    ),
 )

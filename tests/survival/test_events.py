@@ -155,6 +155,13 @@ def test_without_enrolment_only_the_delayed_entry_is_missing() -> None:
     assert brief(derived, "OS_NAIVE") == (800, 0, "LAST_ALIVE")
 
 
+def test_a_life_that_ends_before_enrolment_is_refused_with_delayed_entry() -> None:
+    derived = Study(*STABLE, death_date=day(-30), last_alive_date=None).derive()
+    assert brief(derived, "OS") == (None, None, "CONTRADICTION")
+    assert brief(derived, "OS_NAIVE") == (170, 1, "DEATH")
+    assert any("death_date before enrolment" in problem["message"] for problem in derived.problems)
+
+
 def test_without_treatment_start_only_overall_survival_is_derived() -> None:
     derived = Study(*STABLE, treatment_start_date=None).derive()
     assert brief(derived, "OS") == (800, 0, "LAST_ALIVE")
