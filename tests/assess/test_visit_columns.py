@@ -21,7 +21,7 @@ from lesiontrack.domain.reads import (
     SiteRead,
     SiteStatus,
 )
-from tests.cases.catalogue import NODE, ONE, Case, new, visit
+from tests.cases.catalogue import EQ, NODE, ONE, Case, new, visit
 
 DAYS = (dt.date(2024, 1, 2), dt.date(2024, 3, 4), dt.date(2024, 4, 29))
 
@@ -124,3 +124,52 @@ def test_reappearance_names_its_scans() -> None:
     reads = Reads(subject_id="S", lesions=lesions, visits=(at(0, "20"), at(1, "0"), at(2, "3")))
     (trigger,) = assess(reads, AssessSettings()).visits[-1].triggers
     assert (trigger.kind, trigger.scans, trigger.lesions) == ("REAPPEARANCE", ("1.1.2",), ("T1",))
+
+
+def test_the_column_of_new_lesions() -> None:
+    found = judged(
+        visit(T1=30),
+        visit(T1=30),
+        visit([new(status=EQ)], T1=30),
+        visit([new(status=EQ), new("X2")], T1=30),
+        lesions=ONE,
+    )
+    assert [v.new_lesion for v in found.visits] == ["NO", "EQUIVOCAL", "YES"]
+
+
+@pytest.mark.parametrize(("partial_pd", "overall"), [(True, "PD"), (False, "REBASELINE")])
+def test_growth_before_the_re_baseline_by_a_partial_sum(partial_pd: bool, overall: str) -> None:
+    """T2 and T3 are untreated, 30 mm together; T2 alone is 36 at the re-baseline: +6 mm, exactly 20 %."""
+    found = judged(
+        visit(T1=30, T2=20, T3=10),
+        visit(T2=36, T3="NE", rebaseline=True, sites={"T1": "NO_VIABLE"}),
+        lesions={"T1": "LIVER", "T2": "LIVER", "T3": "LUNG"},
+        treated=(("T1", "ABLATION", 2),),
+        options={"pd_in_treatment_phase": True, "partial_pd": partial_pd},
+    )
+    assert [v.overall for v in found.visits] == [overall]
+
+
+def test_growth_before_the_re_baseline_is_none_where_all_targets_are_treated() -> None:
+    found = judged(
+        visit(T1=30),
+        visit(T1=50, rebaseline=True, sites={"T1": "NO_VIABLE"}),
+        lesions=ONE,
+        treated=(("T1", "ABLATION", 2),),
+        options={"pd_in_treatment_phase": True},
+    )
+    assert [v.overall for v in found.visits] == ["REBASELINE"]
+    assert [query.code for query in found.queries] == []
+
+
+def test_target_cr_without_growth_since_the_nadir_is_placed_by_what_is_seen() -> None:
+    """CR with a node of 9.5; then the liver lesion is back with 1 mm and the node at 8: 9 mm against 9.5."""
+    found = judged(
+        visit(T1=30, T2=20),
+        visit(T1="ABSENT", T2="9.5"),
+        visit(T1=1, T2=8),
+        lesions=NODE,
+        options={"reappear_after_cr": "target_cr"},
+    )
+    assert (found.visits[-1].target, found.pd_site, found.pd_reasons) == ("PD", "HEPATIC", ("TARGET",))
+    assert found.pd_triggers[0].lesions == ("T1",)
