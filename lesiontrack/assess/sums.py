@@ -146,8 +146,11 @@ def add_up(
 def progressed(now_mm: Decimal, reference_mm: Decimal, settings: AssessSettings) -> bool:
     """Tell whether a length grew by 20 % and by 5 mm at least: exact, and never dividing by the reference.
 
-    Response rules, section 4, condition 4; RECIST 1.1, 4.3.1.
+    What did not grow is no growth, also where the settings ask for 0 mm. Response rules, section 4, condition 4;
+    RECIST 1.1, 4.3.1.
     """
+    if now_mm <= reference_mm:
+        return False
     return now_mm - reference_mm >= settings.pd_abs_mm and 100 * now_mm >= (100 + settings.pd_pct) * reference_mm
 
 

@@ -102,7 +102,7 @@ class TriggerFinder:
     def growth(self, visit: ReadVisit, now: TargetSum, earlier: Iterable[TargetSum]) -> list[Trigger]:
         """Growth of untreated targets before the re-baseline, against their own smallest sum so far."""
         smallest_sum = smallest(earlier)
-        if smallest_sum is None or not now.values or not smallest_sum.values:
+        if smallest_sum is None:
             return []
         if now.missing and not self._settings.partial_pd:
             return []
@@ -135,8 +135,8 @@ class TriggerFinder:
 
     def _simple(self, kind: TriggerKind, visit: ReadVisit, name: str) -> Trigger:
         entries: tuple[SiteRead | NonTargetRead, ...] = (*visit.sites, *visit.nontargets)
-        entry = next((x for x in entries if x.lesion == name), None)
-        shown = (entry.date if entry else None) or visit.date
+        entry = next(x for x in entries if x.lesion == name)
+        shown = entry.date or visit.date
         return Trigger(
             kind=kind,
             timepoint=visit.timepoint,
@@ -144,7 +144,7 @@ class TriggerFinder:
             compartments=self._compartments((name,)),
             lesions=(name,),
             first_timepoint=visit.timepoint,
-            scans=((entry.scan if entry else "") or shown.isoformat(),),
+            scans=(entry.scan or shown.isoformat(),),
         )
 
     def _dated(self, shown: dt.date, visit: ReadVisit) -> dt.date:
@@ -165,7 +165,7 @@ class TriggerFinder:
 
     def _sum_date(self, visit: ReadVisit, values: tuple[Value, ...]) -> dt.date:
         """Date a sum progression: by the last scan of the measured targets, or as the settings say."""
-        dates = [value.date for value in values] or [visit.date]
+        dates = [value.date for value in values]
         if self._settings.target_pd_date == "last_target_scan":
             return max(dates)
         if self._settings.target_pd_date == "earliest_target_scan":
@@ -184,7 +184,7 @@ class TriggerFinder:
         names = tuple(
             name for value in now.values if value.is_visible(self._settings.node_normal_mm) for name in value.lesions
         )
-        return self._compartments(names) if names else (), names
+        return self._compartments(names), names
 
     def _needs_normal_nodes(self, now: TargetSum, nadir: TargetSum) -> bool:
         normal = {x for v in now.values if v.node and v.mm < self._settings.node_normal_mm for x in v.lesions}

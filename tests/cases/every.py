@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases import best_response, catalogue, local_dates, local_treatment, sites_and_dates, target_sums
+from tests.cases import best_response, catalogue, local_dates, local_treatment, sites_and_dates, sum_causes, target_sums
 
 __all__ = ["CASES"]
 
@@ -13,4 +13,5 @@ CASES = (
     *sites_and_dates.CASES,
     *local_treatment.CASES,
     *local_dates.CASES,
+    *sum_causes.CASES,
 )
