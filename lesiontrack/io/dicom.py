@@ -14,7 +14,7 @@ from pydicom.pixels.utils import iter_pixels
 
 from lesiontrack.domain.geometry import Volume
 from lesiontrack.domain.study import Scan
-from lesiontrack.errors import GeometryError, ImageError
+from lesiontrack.errors import GeometryError, ImageError, LesiontrackError
 from lesiontrack.io.dataset import DECODE_ERRORS, frame_count, numbers, quiet_pydicom, read_dataset, text
 from lesiontrack.io.headers import Plane, planes_of
 from lesiontrack.io.series import Stack, stacks_of
@@ -100,6 +100,8 @@ def _voxels(stack: Stack) -> tuple[Voxels, float | None]:
                 if stored.shape != voxels.shape[1:]:
                     raise ImageError("not one value for each pixel", file=file, found=str(stored.shape))
                 voxels = _put(voxels, frames[frame], _rescaled(stored, dataset, frame, file))
+        except LesiontrackError as error:
+            raise error.at(file=file) from error
         except DECODE_ERRORS as error:
             raise ImageError("pixels cannot be decoded", file=file, found=type(error).__name__) from error
     return voxels, thickness[0] if thickness else None

@@ -86,6 +86,18 @@ def test_a_damaged_dicom_file_ends_in_an_error_of_ours(
         _use_everything(maker.folder)
 
 
+def test_the_file_without_pixels_is_named_and_not_the_first_of_its_series(maker: Any) -> None:
+    slices = maker.stack(n=5)
+    for data in slices:
+        data.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    del slices[3].PixelData
+    maker.write(slices)
+    (subject,) = index(maker.folder, SETTINGS, labels=LABELS).subjects
+    with pytest.raises(LesiontrackError, match="no pixel data") as caught:
+        read_scan(SETTINGS, LABELS)(subject.visits[0].scans[0])
+    assert caught.value.file == str(maker.folder / "0003")
+
+
 def test_a_damaged_enhanced_file_ends_in_an_error_of_ours(maker: Any) -> None:
     maker.write([maker.enhanced([{"position": (-10, -20, -30 + 5 * k)} for k in range(5)])])
     path = maker.folder / "0000"
