@@ -219,6 +219,13 @@ def _cohort_key(settings: Settings, jobs: Iterable[Job], outcomes: Iterable[Outc
     return digest.hexdigest()
 
 
+def _forget_key(out: Path) -> None:
+    """Let the next run write the cohort's tables anew: these rest on other settings or clinical tables than its own."""
+    record = read_json(out / "run.json") if (out / "run.json").is_file() else {}
+    if "key" in record:
+        write_json(out / "run.json", {name: value for name, value in record.items() if name != "key"})
+
+
 def _run_record(study: Study, key: str) -> dict[str, Any]:
     return {
         "version": __version__,
@@ -287,6 +294,7 @@ def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | 
     found = (*tables_of.problems, *without_row(dict.fromkeys(tables["timepoints"]["subject_id"]), tables_of))
     tables["failures"] = failures_frame([*kept, *(problem.row() for problem in found)])
     tables["subjects"] = with_clinical_facts(tables["subjects"], tables_of.facts)
+    _forget_key(out)
     failures = write_cohort(out, tables, tables_of, settings)
     write_text(stored, as_toml(settings))
     log.info("events derived anew; rows in cohort/failures: %d", failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,21 @@ def test_one_subject_alone_gives_the_same_tables(ran: Ran, tmp_path: Path) -> No
     again = lesiontrack("run", ran.study, "--out", out, "--subject", "=1+1")
     assert "0 done, 1 already done" in again.stderr
     assert lesiontrack("run", ran.study, "--out", out, "--subject", "nobody").returncode == 2
+
+
+def test_events_derived_anew_hold_until_the_next_run(ran: Ran, tmp_path: Path) -> None:
+    """``endpoints`` with a later death: dates and events follow, failures stay; a run then takes its own tables."""
+    out, clinical = tmp_path / "out", tmp_path / "clinical"
+    shutil.copytree(ran.out, out)
+    shutil.copytree(ran.out / "clinical", clinical)
+    text = (clinical / "subjects.csv").read_text(encoding="utf-8")
+    (clinical / "subjects.csv").write_text(text.replace("2021-01-01", "2021-03-03"), encoding="utf-8")
+    lesiontrack("endpoints", out, "--clinical", clinical)
+    anew = Ran(study=ran.study, out=out, code=1, said="")
+    assert {row["death_date"] for row in _of(anew, "subjects", "paper")} == {"2021-03-03"}
+    assert "2021-03-03" in {row["date"] for row in _of(anew, "events", "paper")}
+    assert len(anew.table("failures")) == len(ran.table("failures"))
+    done = lesiontrack("run", ran.study, "--out", out)
+    assert "0 done, 6 already done" in done.stderr
+    for name in COHORT_TABLES:
+        assert (out / "cohort" / f"{name}.csv").read_bytes() == (ran.out / "cohort" / f"{name}.csv").read_bytes()
