@@ -30,6 +30,8 @@ _TREATMENT_COLUMNS = (
     "planned",
     "margin",
 )
+_THERAPY_COLUMNS = ("subject_id", "date", "name", "in_protocol")
+_EVENT_COLUMNS = ("subject_id", "term", "grade", "start_date", "related")
 _ZONE_COLUMNS = ("subject_id", "timepoint", "date", "true_lesion", "x_lps_mm", "y_lps_mm", "z_lps_mm", "diameter_mm")
 
 _STUDY_TOML = """\
@@ -323,8 +325,8 @@ def _write_clinical(folder: Path, plans: Sequence[SubjectPlan], treatments: Sequ
     ]
     _write_csv(folder / "subjects.csv", [_subject_row(plan) for plan in plans])
     _write_csv(folder / "local_treatments.csv", treatments, _TREATMENT_COLUMNS)
-    _write_csv(folder / "therapies.csv", therapies)
-    _write_csv(folder / "adverse_events.csv", events)
+    _write_csv(folder / "therapies.csv", therapies, _THERAPY_COLUMNS)
+    _write_csv(folder / "adverse_events.csv", events, _EVENT_COLUMNS)
 
 
 def _write_truth(folder: Path, plans: Sequence[SubjectPlan], truth: Mapping[str, Sequence[Row]]) -> None:
