@@ -40,17 +40,17 @@ def first_progression(visits: Sequence[VisitResponse]) -> Progression:
     first_date = min((trigger.date for trigger in own), default=declared.date)
     confirmed = [trigger for visit in visits for trigger in visit.triggers if _is_backdated(trigger)]
     earlier = [trigger for trigger in confirmed if trigger.date < first_date]
-    chosen = own
+    # Where dates contradict visits, first sight may not precede the PD visit: then nothing moves back.
+    triggers, timepoint = tuple(own) or declared.triggers, declared.timepoint
     if earlier:
         first = min(earlier, key=lambda trigger: (trigger.date, trigger.first_timepoint))
-        first_date = first.date
+        first_date, timepoint = first.date, first.first_timepoint
         # Lesions first seen at one visit are one progression, whatever the calendar days of its scans.
-        chosen = [trigger for trigger in confirmed if trigger.first_timepoint == first.first_timepoint]
-    triggers = tuple(chosen or declared.triggers)
+        triggers = tuple(trigger for trigger in confirmed if trigger.first_timepoint == timepoint)
     return Progression(
         date=first_date,
         declared_date=declared.date,
-        timepoint=min(trigger.first_timepoint for trigger in triggers),
+        timepoint=timepoint,
         site=pd_site(triggers),
         subtype=pd_subtype(triggers),
         kinds=tuple(sorted({trigger.kind.value for trigger in triggers})),

@@ -53,15 +53,18 @@ def _is_normal_node(value: Value, settings: AssessSettings) -> bool:
 
 
 def _homes(values: Iterable[Value], baseline: TargetSum, lesions: Mapping[str, ReadLesion]) -> dict[str, Compartment]:
-    """Return each lesion's compartment; members of a mass go with the larger one (response rules, section 4)."""
-    home = {name: lesions[name].compartment for value in (*values, *baseline.values) for name in value.lesions}
+    """Return each lesion's compartment; members of a mass go with the larger one (response rules, section 4).
+
+    Masses of the two visits that share a member are one body.
+    """
+    values = tuple(values)
     size = {name: value.mm for value in baseline.values for name in value.lesions}
+    body = {name: {name} for value in (*values, *baseline.values) for name in value.lesions}
     for value in values:
-        if len(value.lesions) > 1:
-            largest = max(value.lesions, key=lambda name: (size.get(name, _ZERO), name))
-            for name in value.lesions:
-                home[name] = lesions[largest].compartment
-    return home
+        joined = set().union(*(body[name] for name in value.lesions))
+        body.update(dict.fromkeys(joined, joined))
+    largest = {name: max(members, key=lambda x: (size.get(x, _ZERO), x)) for name, members in body.items()}
+    return {name: lesions[most].compartment for name, most in largest.items()}
 
 
 def pd_site(triggers: Iterable[Trigger]) -> str | None:

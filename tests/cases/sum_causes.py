@@ -5,7 +5,7 @@ Written by hand from the rules, none computed; the arithmetic stands beside each
 
 from __future__ import annotations
 
-from tests.cases.catalogue import NODE, Case, on, visit
+from tests.cases.catalogue import NODE, Case, new, on, visit
 
 __all__ = ["CASES"]
 
@@ -90,6 +90,35 @@ CASES: tuple[Case, ...] = (
         expected=[PR, PD],
         outcome={"pd_site": "HEPATIC"},
         queries=["PD_WITH_NORMAL_NODES"],
+    ),
+    # --- masses -------------------------------------------------------------------------
+    # At the nadir T2 and T3 are one (20 + 30 = 50), now T1 and T2 are (45 + 20 = 65), +15, 130 %. T3 was the largest.
+    Case(
+        name="masses of two visits that share a member are one body, in the organ of the largest",
+        rule="4 split and merge",
+        lesions={"T1": "LIVER", "T2": "LIVER", "T3": "LUNG"},
+        visits=[visit(T1=20, T2=10, T3=30), visit(T1=20, T2_T3=30), visit(T1_T2=45, T3=20)],
+        expected=[SD, PD],
+        outcome={"pd_site": "EXTRAHEPATIC"},
+        queries=["PD_WITH_MERGE"],
+    ),
+    # --- first sight --------------------------------------------------------------------
+    Case(
+        name="a first sight dated after the visit that confirms it moves nothing back",
+        rule="settled: equivocal",
+        visits=[
+            visit(T1=30, T2=30),
+            visit([new(status="EQUIVOCAL")], T1=20, T2=20, dates={"X1": on(120)}),
+            visit([new()], T1=20, T2=20),
+        ],
+        expected=[PR, ("PR", "NA", "PD")],
+        outcome={
+            "pd_date": on(112),
+            "pd_declared_date": on(112),
+            "pd_site": "HEPATIC",
+            "pd_reasons": ["NEW"],
+            "bor_unconfirmed": "PR",
+        },
     ),
     # --- growth of nothing --------------------------------------------------------------
     Case(
