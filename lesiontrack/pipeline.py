@@ -117,7 +117,8 @@ class _Road:
         except LesiontrackError as error:
             self._note(error, stage=stage, timepoint=visit.timepoint)
             return replace(scan, usable=False, problem=error.message)
-        self.notes.extend(f"visit {visit.timepoint}: {note}" for note in (*volume.notes, *measured.notes))
+        found = dict.fromkeys((*volume.notes, *segmentation.notes, *measured.notes))
+        self.notes.extend(f"visit {visit.timepoint}: {note}" for note in found)
         self.lesions.extend(measured.lesions)
         self.zones.extend(measured.zones)
         stem = f"lesions_t{visit.timepoint:02d}"

@@ -154,6 +154,15 @@ def test_a_recurrence_is_found_by_the_uid_that_an_earlier_run_gave_it() -> None:
     assert late in {treatment for track in second.history.tracks for treatment in track.treatments}
 
 
+def test_what_was_mended_while_reading_a_segmentation_is_noted() -> None:
+    """A mask brought onto another grid measures a little differently: the provenance says so."""
+    volume, segmentation = _made("1", CENTRES)
+    assert segmentation is not None
+    resampled = replace(segmentation, notes=("resampled onto the image",))
+    seen = _observe([(_scan("1", DAYS[0]),)], {"1": (volume, resampled)})
+    assert seen.notes == ("visit 0: resampled onto the image",)
+
+
 def test_the_place_of_a_vanished_lesion_is_shown() -> None:
     """A view of the projected place, so that a reader can look whether it is really gone."""
     visits = [(_scan("1", DAYS[0]),), (_scan("2", DAYS[1]),)]
