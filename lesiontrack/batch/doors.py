@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from lesiontrack.batch.study import require_result, study_settings
-from lesiontrack.errors import StudyError
+from lesiontrack.errors import ClinicalError, StudyError
 from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue, Notice
 from lesiontrack.io.censoring_cases import read_censoring_cases
@@ -16,10 +17,13 @@ from lesiontrack.io.study import locate
 from lesiontrack.settings import load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.censor_cases import censoring_document
+from lesiontrack.survival.event_checks import STAGE, problem
 from lesiontrack.tables import COHORT_TABLES, failures_frame, frame
 from lesiontrack.trace import RestsOn, Trace, Traces, trace
 
 __all__ = ["analyse_events", "censor_cases", "index_archive", "trace_result"]
+
+log = logging.getLogger(__name__)
 
 
 def index_archive(archive: Path, out: Path | None, *, verify: bool, settings_file: Path | None) -> tuple[str, int]:
@@ -110,12 +114,27 @@ def _notice_lines(state: str, notices: Sequence[Notice]) -> list[str]:
 
 
 def censor_cases(cases: Path, out: Path, *, settings_file: Path | None) -> int:
-    """Judge a file of censoring cases into ``OUT/censoring.json``; return the number of cases with an error."""
+    """Judge a file of censoring cases into ``OUT/censoring.json``; return the number of cases with an error.
+
+    Each of these has a row in ``OUT/cohort/failures``, beside the rows that a result there may have already.
+    """
     if settings_file is not None:
         load_settings(settings_file)
     document = censoring_document(read_censoring_cases(cases))
     write_json(out / "censoring.json", document)
-    return sum("error" in case for part in document.values() for case in part)
+    judged = [case for part in document.values() for case in part]
+    failed = [case for case in judged if "error" in case]
+    for case in failed:
+        log.warning("%s", case["error"])
+    before = read_table(out / "cohort", "failures").astype(object)
+    plain = before.where(before.notna(), None).to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in plain]
+    ids = {case["id"] for case in judged}
+    kept = [row for row in rows if row["stage"] != STAGE or row["subject_id"] not in ids]
+    if failed or len(kept) < len(rows):
+        found = [problem(case["id"], ClinicalError.__name__, case["error"]) for case in failed]
+        write_table(out / "cohort", "failures", failures_frame([*kept, *found]))
+    return len(failed)
 
 
 def analyse_events(
