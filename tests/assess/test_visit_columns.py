@@ -173,3 +173,18 @@ def test_target_cr_without_growth_since_the_nadir_is_placed_by_what_is_seen() ->
     )
     assert (found.visits[-1].target, found.pd_site, found.pd_reasons) == ("PD", "HEPATIC", ("TARGET",))
     assert found.pd_triggers[0].lesions == ("T1",)
+
+
+def test_growth_before_the_re_baseline_compares_with_the_earliest_of_equal_nadirs() -> None:
+    """Untreated 60 -> 30 -> 30 -> 40 mm. Against the first 30 the lung grew 10 -> 20, against the second the liver."""
+    found = judged(
+        visit(T1=25, T2=30, T3=30),
+        visit(T2=20, T3=10, sites={"T1": "NO_VIABLE"}),
+        visit(T2=10, T3=20, sites={"T1": "NO_VIABLE"}),
+        visit(T2=20, T3=20, rebaseline=True, sites={"T1": "NO_VIABLE"}),
+        lesions={"T1": "LIVER", "T2": "LIVER", "T3": "LUNG"},
+        treated=(("T1", "ABLATION", 2),),
+        options={"pd_in_treatment_phase": True},
+    )
+    assert [v.overall for v in found.visits] == ["NE", "NE", "PD"]
+    assert (found.pd_site, found.pd_reasons) == ("EXTRAHEPATIC", ("TARGET",))
