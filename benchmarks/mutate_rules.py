@@ -54,6 +54,8 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "tests/cases",
         "tests/assess/test_engine.py",
         "tests/assess/test_triggers.py",
+        "tests/assess/test_visits.py",
+        "tests/assess/test_visit_columns.py",
         "tests/assess/test_reference_data.py",
     ),
     (

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.cases import best_response, catalogue, local_dates, local_treatment, sites_and_dates, sum_causes, target_sums
+from tests.cases import (
+    best_response,
+    catalogue,
+    local_dates,
+    local_treatment,
+    sites_and_dates,
+    sum_causes,
+    target_sums,
+    treatment_phase,
+)
 
 __all__ = ["CASES"]
 
@@ -14,4 +23,5 @@ CASES = (
     *local_treatment.CASES,
     *local_dates.CASES,
     *sum_causes.CASES,
+    *treatment_phase.CASES,
 )
