@@ -112,8 +112,12 @@ def frames_of(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, Stored
     length = dataset.get("PixelData")
     if length is None:
         raise ImageError("no pixel data")
-    if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
         _require_bytes(dataset)
+        if int(dataset.BitsAllocated) == 1 and syntax.is_little_endian:
+            yield from _frames_of_bits(dataset, wanted)
+            return
     frames = iter_pixels(dataset, indices=wanted, raw=True)
     for number in wanted:
         try:
@@ -125,6 +129,20 @@ def frames_of(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, Stored
                 raise ImageError("pixels cannot be decoded", found="panic of the decoder") from error
             raise
         yield number, stored
+
+
+def _frames_of_bits(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, Stored]]:
+    """Unpack frames of single bits, which follow each other without padding, low bit first (PS3.5 8.1.1).
+
+    A frame can start and end within a byte; pydicom 3.0 hands out too many bits then.
+    """
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)
+    for number in wanted:
+        first, into = divmod(number * rows * columns, 8)
+        last = first + (into + rows * columns + 7) // 8
+        bits = np.unpackbits(packed[first:last], bitorder="little")
+        yield number, bits[into : into + rows * columns].reshape(rows, columns)
 
 
 def _require_bytes(dataset: Dataset) -> None:
