@@ -41,7 +41,7 @@ def first_progression(visits: Sequence[VisitResponse]) -> Progression:
     confirmed = [trigger for visit in visits for trigger in visit.triggers if _is_backdated(trigger)]
     earlier = [trigger for trigger in confirmed if trigger.date < first_date]
     # Where dates contradict visits, first sight may not precede the PD visit: then nothing moves back.
-    triggers, timepoint = tuple(own) or declared.triggers, declared.timepoint
+    triggers, timepoint = declared.triggers, declared.timepoint
     if earlier:
         first = min(earlier, key=lambda trigger: (trigger.date, trigger.first_timepoint))
         first_date, timepoint = first.date, first.first_timepoint

@@ -195,6 +195,22 @@ CASES: tuple[Case, ...] = (
         expected=[RESTART],
         outcome={"pd_date": None},
     ),
+    # T2 + T3 is 30 at day 56 and at day 112, 40 at the re-baseline: +10, 133 %. Since day 56 only the lung grew.
+    Case(
+        name="by option the earliest of equal nadirs is the nadir visit of growth before the re-baseline",
+        rule="settled: nadir ties",
+        lesions={"T1": "LIVER", "T2": "LIVER", "T3": "LUNG"},
+        options=IN_PHASE,
+        treated=(("T1", "ABLATION", 120),),
+        visits=[
+            visit(T1=30, T2=30, T3=30),
+            visit(T1=30, T2=20, T3=10),
+            visit(T1=30, T2=10, T3=20),
+            visit(T2=20, T3=20, rebaseline=True, sites=SITE),
+        ],
+        expected=[PR, PR, ("REBASELINE", "NA", "PD")],
+        outcome={"pd_site": "EXTRAHEPATIC"},
+    ),
     Case(
         name="by option nothing untreated, no growth before the re-baseline",
         rule="10 rebaseline 8",
