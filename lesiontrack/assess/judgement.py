@@ -160,7 +160,9 @@ def _regions(history: History) -> dict[int, tuple[str, ...]]:
             for row in (clinical.coverage if clinical else ())
             if first <= row.date <= visit.date
         }
-        regions = {scan_region for scan in visit.scans if scan.usable for scan_region in scan.regions}
+        # What an unusable visit imaged nobody has assessed, unless the table ``coverage`` says so.
+        seen = [scan for scan in visit.scans if scan.usable] if visit.usable else []
+        regions = {region for scan in seen for region in scan.regions}
         regions |= {Site.LIVER.value} if visit.usable else set()
         regions |= {region for region, assessed in stated.items() if assessed}
         denied = {region for region, assessed in stated.items() if not assessed}

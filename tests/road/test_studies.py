@@ -94,6 +94,7 @@ def test_a_visit_without_a_segmentation_is_no_visit_without_lesions(ran: Ran) ->
     """It stays, unusable, with a row in failures; nothing is counted there."""
     last = _of(ran, "timepoints", "gap")[-1]
     assert (last["usable"], last["n_hepatic"], bool(last["problem"])) == (False, None, True)
+    assert json.loads(last["regions_assessed"]) == []
     assert [(f["timepoint"], f["stage"]) for f in _of(ran, "failures", "gap")] == [(1, "segmentation")]
 
 
