@@ -66,7 +66,7 @@ bench: .stamps/test
 	$(BIN)/python -m benchmarks.assess
 
 # Everything that is too long for every change: thousands of examples, damage, kill -9, a bug planted at every place of
-# the rule code. `make test` runs a sample of each.
+# the settled rule modules (it names the others, which it does not judge). `make test` runs a sample of the rest.
 soak: .stamps/test
 	HYPOTHESIS_PROFILE=soak LESIONTRACK_SOAK=1 LESIONTRACK_DAMAGE_ROUNDS=700 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 	$(BIN)/python -m benchmarks.mutate_rules --jobs $(WORKERS)

@@ -62,6 +62,23 @@ def test_only_a_rebaseline_that_leaves_targets_has_a_sum_in_the_treatment_phase(
     assert [sums(v) for v in judged(nothing_left)] == [none]
 
 
+def test_a_complete_sum_is_not_shown_while_a_treated_site_waits_for_its_second_rebaseline() -> None:
+    case = Case(
+        name="",
+        rule="10 rebaseline 2 and 5",
+        treated=(("T1", "ABLATION", 2), ("T1", "ABLATION", 60)),
+        visits=[
+            visit(T1=30, T2=20),
+            visit(T2=20, rebaseline=True, sites={"T1": "RESIDUAL"}),
+            visit(T2=20, sites=SITE),
+            visit(T2=20, rebaseline=True, sites=SITE),
+        ],
+        expected=(),
+    )
+    assert [v.overall.value for v in judged(case)] == ["REBASELINE", "NE", "REBASELINE"]
+    assert [sums(v)[:2] for v in judged(case)] == [(20, 20), (None, None), (20, 20)]
+
+
 def test_growth_in_the_treatment_phase_is_marked_as_such() -> None:
     case = Case(
         name="",
