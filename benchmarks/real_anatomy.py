@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.real_volumes import SOURCES, Source
 from lesiontrack.io.phantom_study import write_made_subjects
+from lesiontrack.phantom.real import RealAnatomy, RealSubject
 from lesiontrack.phantom.real_course import real_subject
 
 __all__ = ["Score", "reference_data", "score", "write_study"]
@@ -41,9 +41,9 @@ def reference_data() -> Path:
 
 def write_study(folder: Path, data: Path, cases: Iterable[tuple[Source, int]]) -> None:
     """Write a subject for each source and seed; its id tells both."""
-    anatomies = {}
+    anatomies: dict[str, RealAnatomy] = {}
 
-    def subjects() -> Iterable[Any]:
+    def subjects() -> Iterable[RealSubject]:
         for source, seed in cases:
             if source.name not in anatomies:
                 anatomies.clear()
@@ -194,7 +194,8 @@ def _broken(known: pd.DataFrame) -> tuple[str, ...]:
 def _in_pixels(known: pd.DataFrame, visits: pd.DataFrame) -> NDArray[np.float64]:
     pixel_mm = visits.set_index("timepoint")["pixel_mm"]
     error = known["longest_diameter_mm"] - known["sampled_mm"]
-    return error.to_numpy(dtype=np.float64) / known["timepoint"].map(pixel_mm).to_numpy(dtype=np.float64)
+    pixels: NDArray[np.float64] = (error / known["timepoint"].map(pixel_mm)).to_numpy(dtype=np.float64)
+    return pixels
 
 
 def _wrong(result: _Result) -> dict[str, tuple[str, str]]:
@@ -252,7 +253,8 @@ def table_row(name: str, scores: Sequence[Score]) -> str:
 
 
 def _run(study: Path, out: Path, workers: int) -> None:
-    command = [Path(sys.executable).parent / "lesiontrack", "run", study, "--out", out, "--workers", str(workers)]
+    program = str(Path(sys.executable).parent / "lesiontrack")
+    command = [program, "run", str(study), "--out", str(out), "--workers", str(workers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"the run ended with exit code {done.returncode}: {done.stderr}", file=sys.stderr)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.uid import UID
 from scipy import ndimage
 
 from lesiontrack.domain.geometry import Grid, Volume
@@ -89,7 +90,7 @@ def _totalseg_dicom(data: Path) -> RealAnatomy:
             dataset.PatientID = "TOTALSEG"
             for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
                 setattr(dataset, name, uid_of("totalseg", name))
-            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid_of("totalseg", number)
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(uid_of("totalseg", number))
             dataset.save_as(Path(folder) / f"{number:03d}.dcm")
         volume = _read_dicom(Path(folder))
     grid, labels = read_array(source / "example_seg_dicom.nii.gz")

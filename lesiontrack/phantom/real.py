@@ -84,13 +84,15 @@ class RealAnatomy:
     @property
     def region_box_lps_mm(self) -> tuple[Points, Points]:
         """Lowest and highest corner of the region, (3,) each, in the volume's patient space."""
-        return _box(self.volume.grid, np.argwhere(self.region))
+        inside = np.argwhere(self.region)
+        ends = self.volume.grid.to_lps_mm(np.array([inside.min(axis=0), inside.max(axis=0)], dtype=np.float64))
+        return ends.min(axis=0), ends.max(axis=0)
 
     @property
     def slab_mm(self) -> tuple[float, float]:
         """Height of the lowest and of the highest plane of the volume within 30 mm of the region, own space."""
         (_, _, low), (_, _, high) = self.region_box_lps_mm
-        planes = np.sort(_box_planes(self.volume.grid))
+        planes = np.sort(_planes(self.volume.grid))
         kept = planes[(planes >= low - _ABOVE_AND_BELOW_MM) & (planes <= high + _ABOVE_AND_BELOW_MM)]
         return float(kept[0] - self.centre_lps_mm[2]), float(kept[-1] - self.centre_lps_mm[2])
 
@@ -184,7 +186,7 @@ class RealSubject(MadeSubject):
         thin = tuple(slice(None, None, max(1, round(_ROOM_STEP_MM / step))) for step in spacing)
         chosen = np.zeros_like(anatomy.region)
         chosen[thin] = depth[thin] > _CAPSULE_MM
-        points = anatomy.volume.grid.to_lps_mm(np.argwhere(chosen)) - anatomy.centre_lps_mm
+        points = anatomy.volume.grid.to_lps_mm(np.argwhere(chosen).astype(np.float64)) - anatomy.centre_lps_mm
         deep = depth[chosen]
         for motion, grid in zip(self.motions, self.grids, strict=True):
             z = motion.to_patient_space(points)[:, 2]
@@ -251,13 +253,6 @@ def _appearance(modality: str, phase: str, liver: Field) -> Appearance:
     )
 
 
-def _box(grid: Grid, index_kji: NDArray[np.int_]) -> Points:
-    """Return the lowest and the highest corner, (2, 3) LPS mm, of the voxel centres at ``index_kji``."""
-    ends = grid.to_lps_mm(np.array([index_kji.min(axis=0), index_kji.max(axis=0)], dtype=np.float64))
-    corners: Points = np.array([ends.min(axis=0), ends.max(axis=0)])
-    return corners
-
-
-def _box_planes(grid: Grid) -> Points:
+def _planes(grid: Grid) -> Points:
     """Return the height of every plane, (k,) LPS mm."""
     return grid.to_lps_mm(np.array([[k, 0, 0] for k in range(grid.shape[0])], dtype=np.float64))[:, 2]
