@@ -28,7 +28,8 @@ class Imaging:
     """How a visit is imaged.
 
     ``pixel_mm`` is the in-plane spacing, ``slice_mm`` the slice thickness and distance, ``matrix`` the rows and
-    columns, ``height_mm`` the extent along the body axis; ``localizer`` adds a localizer series.
+    columns, ``height_mm`` the extent along the body axis; ``localizer`` adds a localizer series. ``up_mm`` is how far
+    the middle of the field of view lies above the usual one; ``liver_marked``: the segmentation marks the liver.
     """
 
     modality: str = "CT"
@@ -38,6 +39,8 @@ class Imaging:
     matrix: int = 192
     height_mm: float = 260.0
     localizer: bool = False
+    up_mm: float = 0.0
+    liver_marked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,7 +269,7 @@ class PhantomSubject(MadeSubject):
         """Return the grid of a visit: axial, centred near the body, its place rounded as a scanner's is."""
         imaging = self.plan.visits[number].imaging
         rng = np.random.default_rng([self.plan.seed, 4, number])
-        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 8)
+        centre = self.motions[number].shift_mm + rng.uniform(-1, 1, 3) * (6, 6, 4) + (0, 0, 8 + imaging.up_mm)
         slices = int(imaging.height_mm // imaging.slice_mm)
         extent = np.array(
             [imaging.matrix * imaging.pixel_mm, imaging.matrix * imaging.pixel_mm, slices * imaging.slice_mm]
@@ -288,7 +288,8 @@ class PhantomSubject(MadeSubject):
             appearance=appearance_of(imaging.modality, imaging.phase),
             edge_mm=POINT_SPREAD_PIXELS * imaging.pixel_mm,
         )
-        return canvas, self.anatomy.paint(canvas, self.defects_at(number))
+        liver = self.anatomy.paint(canvas, self.defects_at(number))
+        return canvas, liver if imaging.liver_marked else None
 
 
 def _lesion_segment(label: int, name: str, site: str | None, *, single: bool) -> Segment:
