@@ -18,15 +18,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from benchmarks.real_volumes import SOURCES, Source
 from lesiontrack.io.phantom_study import write_made_subjects
 from lesiontrack.phantom.real import RealAnatomy, RealSubject
 from lesiontrack.phantom.real_course import real_subject
 
-__all__ = ["Score", "reference_data", "score", "write_study"]
+__all__ = ["Score", "reference_data", "score", "subject_id", "write_study"]
 
 AXES = ["x_lps_mm", "y_lps_mm", "z_lps_mm"]
+PLAIN_GATE_MM = 15.0
 FURTHEST_MM = 5.0
 """A found lesion whose centroid is further from every true centre is no true lesion."""
 
@@ -49,7 +51,12 @@ def write_study(folder: Path, data: Path, cases: Iterable[tuple[Source, int]]) -
                 anatomies.clear()
                 anatomies[source.name] = source.anatomy(data)
             yield real_subject(
-                subject_id(source, seed), anatomies[source.name], seed=seed, imaging=source.imaging, sizes=source.sizes
+                subject_id(source, seed),
+                anatomies[source.name],
+                seed=seed,
+                lesions=source.lesions,
+                imaging=source.imaging,
+                sizes=source.sizes,
             )
 
     write_made_subjects(folder, subjects())
@@ -73,6 +80,10 @@ class Score:
         How many were found, wrong ones included.
     links_true, links_found, links_right
         Pairs of consecutive sightings of one lesion.
+    plain_found, plain_right
+        The same of a plain peer that is given the true centres: shift the centroids onto each other, assign once.
+    bent_mm
+        How far each lesion moved from visit to visit beyond what all moved on average.
     broken
         True lesions in several tracks, and tracks of several true lesions.
     error_mm, error_pixels
@@ -93,6 +104,9 @@ class Score:
     links_true: int
     links_found: int
     links_right: int
+    plain_found: int
+    plain_right: int
+    bent_mm: NDArray[np.float64]
     broken: tuple[str, ...]
     error_mm: NDArray[np.float64]
     error_pixels: NDArray[np.float64]
@@ -134,7 +148,7 @@ def score(study: Path, out: Path, subject: str) -> Score:
     for row in result.found("links").to_dict("records"):
         a, b = int(row["timepoint_from"]), int(row["timepoint_to"])
         links.add(((a, name_of[a, int(row["lesion_from"])]), (b, name_of[b, int(row["lesion_to"])])))
-    wanted = _true_links(truth)
+    wanted, plain = _true_links(truth), _plain_links(truth)
     once = found.groupby(["timepoint", "true_lesion"]).size()
     registrations = result.found("registrations")
     return Score(
@@ -146,6 +160,9 @@ def score(study: Path, out: Path, subject: str) -> Score:
         links_true=len(wanted),
         links_found=len(result.found("links")),
         links_right=len(links & wanted),
+        plain_found=len(plain),
+        plain_right=len(plain & wanted),
+        bent_mm=_bent_mm(truth),
         broken=_broken(known),
         error_mm=(known["longest_diameter_mm"] - known["sampled_mm"]).to_numpy(dtype=np.float64),
         error_pixels=_in_pixels(known, result.truth("visits")),
@@ -184,6 +201,32 @@ def _true_links(truth: pd.DataFrame) -> set[tuple[Key, Key]]:
     return links
 
 
+def _centres(truth: pd.DataFrame, visit: int) -> pd.DataFrame:
+    own = truth[truth["timepoint"] == visit].set_index("true_lesion")
+    return own[AXES].astype(np.float64)
+
+
+def _plain_links(truth: pd.DataFrame) -> set[tuple[Key, Key]]:
+    """Visit to next visit with the lesions' centroids on each other, one assignment, a gate of 15 mm."""
+    links: set[tuple[Key, Key]] = set()
+    for a, b in pairwise(sorted({int(t) for t in truth["timepoint"]})):
+        first, second = _centres(truth, a), _centres(truth, b)
+        apart = (first - first.mean()).to_numpy()[:, None] - (second - second.mean()).to_numpy()[None]
+        cost = np.minimum(np.linalg.norm(apart, axis=-1), PLAIN_GATE_MM)
+        for i, j in np.stack(linear_sum_assignment(cost), axis=-1).tolist():
+            if cost[i, j] < PLAIN_GATE_MM:
+                links.add(((a, str(first.index[i])), (b, str(second.index[j]))))
+    return links
+
+
+def _bent_mm(truth: pd.DataFrame) -> NDArray[np.float64]:
+    found = []
+    for a, b in pairwise(sorted({int(t) for t in truth["timepoint"]})):
+        moved = (_centres(truth, b) - _centres(truth, a)).dropna()
+        found.append(np.linalg.norm((moved - moved.mean()).to_numpy(), axis=1))
+    return np.concatenate(found)
+
+
 def _broken(known: pd.DataFrame) -> tuple[str, ...]:
     """Tracks and true lesions must be the same partition."""
     several = [(f"lesion {name}", own["track_id"].nunique()) for name, own in known.groupby("true_lesion")]
@@ -217,39 +260,61 @@ def _text(value: object) -> str:
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
-HEADER = """\
-| volume | subjects | lesions at the first visit | count right | sightings found once | edge F1 | tracks broken \
-| diameter error, bias / mean absolute / 95 % mm | in pixels | against the ellipsoid, mean mm | PD date, site, subtype \
-| registrations trusted |
-|---|---|---|---|---|---|---|---|---|---|---|---|"""
+COLUMNS = (
+    "volume",
+    "subjects",
+    "lesions",
+    "count right",
+    "sightings right",
+    "edge F1",
+    "of a plain peer",
+    "bending mean / max, mm",
+    "tracks broken",
+    "diameter error: bias / mean / 95 %, mm",
+    "bias / mean, pixels",
+    "against the ellipsoid, mm",
+    "PD date right",
+    "PD site right",
+    "PD subtype right",
+    "responses right",
+    "registrations trusted",
+)
 
 
 def table_row(name: str, scores: Sequence[Score]) -> str:
     """Return one row of the table."""
-    error, pixels, whole = (
-        np.concatenate([getattr(one, field) for one in scores])
-        for field in ("error_mm", "error_pixels", "whole_error_mm")
-    )
-    right, true = sum(one.lesions_right for one in scores), sum(one.true_lesions for one in scores)
-    links = [sum(getattr(one, field) for one in scores) for field in ("links_right", "links_found", "links_true")]
+
+    def total(field: str) -> int:
+        return sum(int(getattr(one, field)) for one in scores)
+
+    def joined(field: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(one, field) for one in scores])
+
+    def right(field: str) -> str:
+        return str(sum(not any(wrong.startswith(field) for wrong in one.wrong) for one in scores))
+
+    error, pixels, bent = joined("error_mm"), joined("error_pixels"), joined("bent_mm")
     planned = sorted({one.planned for one in scores})
-    said = [sum(name not in one.wrong for one in scores) for name in ("pd_date", "pd_site", "pd_subtype")]
-    return " | ".join(
-        [
-            f"| {name}",
-            str(len(scores)),
-            f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}",
-            f"{sum('count_hepatic' not in one.wrong for one in scores)}",
-            f"{right} of {true}",
-            f"{2 * links[0] / (links[1] + links[2]):.3f}",
-            str(sum(len(one.broken) for one in scores)),
-            f"{error.mean():+.2f} / {np.abs(error).mean():.2f} / {np.percentile(np.abs(error), 95):.2f}",
-            f"{pixels.mean():+.2f} / {np.abs(pixels).mean():.2f}",
-            f"{np.abs(whole).mean():.2f}",
-            ", ".join(map(str, said)),
-            f"{sum(one.trusted[0] for one in scores)} of {sum(one.trusted[1] for one in scores)} |",
-        ]
+    cells = (
+        name,
+        str(len(scores)),
+        str(planned[0]) if len(planned) == 1 else f"{planned[0]} to {planned[-1]}",
+        right("count_hepatic"),
+        f"{total('lesions_right')} of {total('true_lesions')}",
+        f"{2 * total('links_right') / (total('links_found') + total('links_true')):.3f}",
+        f"{2 * total('plain_right') / (total('plain_found') + total('links_true')):.3f}",
+        f"{bent.mean():.1f} / {bent.max():.1f}",
+        str(sum(len(one.broken) for one in scores)),
+        f"{error.mean():+.2f} / {np.abs(error).mean():.2f} / {np.percentile(np.abs(error), 95):.2f}",
+        f"{pixels.mean():+.2f} / {np.abs(pixels).mean():.2f}",
+        f"{np.abs(joined('whole_error_mm')).mean():.2f}",
+        right("pd_date"),
+        right("pd_site"),
+        right("pd_subtype"),
+        right("response"),
+        f"{sum(one.trusted[0] for one in scores)} of {sum(one.trusted[1] for one in scores)}",
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _run(study: Path, out: Path, workers: int) -> None:
@@ -269,7 +334,7 @@ def main() -> int:
     parser.add_argument("--source", action="append", choices=list(SOURCES), help="only this volume")
     parser.add_argument("--keep", type=Path, help="keep studies and results in this folder")
     options = parser.parse_args()
-    lines, faults = [HEADER], 0
+    lines, faults = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"], 0
     with tempfile.TemporaryDirectory() as folder:
         for name in options.source or SOURCES:
             here = (options.keep or Path(folder)) / subject_id(SOURCES[name], options.seed)

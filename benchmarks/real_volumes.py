@@ -30,6 +30,7 @@ __all__ = ["SOURCES", "Source", "liver_by_threshold"]
 _LIVER = 5
 """TotalSegmentator's label, the same for CT and MR."""
 
+_STRONG = MotionLimits(turn_deg=6.0, breathing_mm=(20.0, 36.0), bump_mm=8.0, wave_mm=4.0)
 _FEW_SLICES = MotionLimits(turn_deg=1.0, breathing_mm=(4.0, 10.0), bump_mm=2.5, wave_mm=1.0)
 """For volumes of 40 to 60 mm: stronger motion would leave too few planes that show the liver from side to side."""
 
@@ -42,6 +43,7 @@ class Source:
     anatomy: Callable[[Path], RealAnatomy]
     imaging: tuple[Imaging, Imaging, Imaging]
     sizes: RealSizes
+    lesions: int = 14
 
 
 def liver_by_threshold(volume: Volume) -> NDArray[np.bool_]:
@@ -75,10 +77,11 @@ def _read_dicom(folder: Path) -> Volume:
     return read(subject.visits[0].scans[0], settings, labels)[0]
 
 
-def _crlm(data: Path, *, marked: bool) -> RealAnatomy:
+def _crlm(data: Path, *, marked: bool = True, limits: MotionLimits | None = None) -> RealAnatomy:
     """Portal venous CT of a patient of the Colorectal-Liver-Metastases collection: 41 slices of 5 mm."""
     volume = _read_dicom(data / "imaging" / "crlm_ct_1004")
-    return RealAnatomy(volume=volume, region=liver_by_threshold(volume), marked=marked)
+    region = liver_by_threshold(volume)
+    return RealAnatomy(volume=volume, region=region, marked=marked, limits=limits or MotionLimits())
 
 
 def _totalseg_dicom(data: Path) -> RealAnatomy:
@@ -131,7 +134,7 @@ def _imaging(*spacings: tuple[float, float]) -> tuple[Imaging, Imaging, Imaging]
 
 _CRLM = Source(
     name="crlm",
-    anatomy=lambda data: _crlm(data, marked=True),
+    anatomy=_crlm,
     imaging=_imaging((1.2, 5.0), (1.4, 4.0), (1.3, 5.0)),
     sizes=RealSizes(),
 )
@@ -142,6 +145,13 @@ SOURCES: dict[str, Source] = {
     for source in (
         _CRLM,
         replace(_CRLM, name="crlm, no liver marked", anatomy=lambda data: _crlm(data, marked=False)),
+        replace(
+            _CRLM,
+            name="crlm, 40 lesions, strong motion",
+            anatomy=lambda data: _crlm(data, limits=_STRONG),
+            sizes=RealSizes(leading_mm=(19.0, 16.0), between_mm=(6.0, 11.0), new_mm=8.0),
+            lesions=40,
+        ),
         Source(
             name="totalseg CT 2 mm",
             anatomy=_totalseg_dicom,
