@@ -186,8 +186,11 @@ class RealSubject(MadeSubject):
         thin = tuple(slice(None, None, max(1, round(_ROOM_STEP_MM / step))) for step in spacing)
         chosen = np.zeros_like(anatomy.region)
         chosen[thin] = depth[thin] > _CAPSULE_MM
-        points = anatomy.volume.grid.to_lps_mm(np.argwhere(chosen).astype(np.float64)) - anatomy.centre_lps_mm
-        deep = depth[chosen]
+        places = np.argwhere(chosen)
+        # A lesion's centre falls anywhere between planes: on them, every lesion would be cut at its widest.
+        aside = np.random.default_rng([self.plan.seed, 10]).uniform(-0.5, 0.5, places.shape)
+        points = anatomy.volume.grid.to_lps_mm(places + aside) - anatomy.centre_lps_mm
+        deep = depth[chosen] - np.linalg.norm(aside * spacing, axis=1)
         for motion, grid in zip(self.motions, self.grids, strict=True):
             z = motion.to_patient_space(points)[:, 2]
             lowest, highest = grid.origin_lps_mm[2], grid.to_lps_mm(np.array([grid.shape[0] - 1, 0, 0]))[2]

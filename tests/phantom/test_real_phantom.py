@@ -95,6 +95,14 @@ def _points(subject: RealSubject, number: int) -> tuple[NDArray[np.float32], NDA
     return own[..., 0], own[..., 1], own[..., 2]
 
 
+def test_centres_fall_anywhere_between_the_planes(subject: RealSubject) -> None:
+    """On the planes of the volume, every lesion of the first visit would be cut at its widest."""
+    heights = np.array([lesion.body.centre_lps_mm[2] for lesion in subject.lesions_at(0)])
+    grid = subject.grid_at(0)
+    off = (heights - grid.origin_lps_mm[2]) / grid.spacing_mm[0] % 1.0
+    assert np.ptp(off) > 0.5
+
+
 def test_marked_voxels_are_those_in_the_ellipsoids(subject: RealSubject) -> None:
     visit = subject.visit(1)
     inside = np.zeros(visit.volume.grid.shape, dtype=bool)
