@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lesiontrack.link.draft import Draft, Visits, members_at, members_before
 from lesiontrack.link.evidence import Evidence
 from lesiontrack.link.settings import LinkSettings
+from lesiontrack.link.unpulled import unpulled_place_mm
 
 __all__ = ["merge", "split"]
 
@@ -58,7 +59,7 @@ def _parent(
         parts = [*members_at(other, evidence, child.timepoint), draft.members[0]]
         if not _overlap_free(other, draft, evidence, child.timepoint):
             continue
-        nearness = _whole_and_part(evidence, before[0], parts, settings)
+        nearness = _whole_and_part(evidence, before[0], parts, drafts, settings)
         if nearness is not None and (best is None or (nearness, before[0]) < best[:2]):
             best = (nearness, before[0], other)
     return None if best is None else best[2]
@@ -70,14 +71,16 @@ def _overlap_free(parent: Draft, child: Draft, evidence: Evidence, timepoint: in
     return len(groups) == 1 and evidence.lesions[child.members[0]].timepoint == timepoint
 
 
-def _whole_and_part(evidence: Evidence, whole: int, parts: list[int], settings: LinkSettings) -> float | None:
+def _whole_and_part(
+    evidence: Evidence, whole: int, parts: list[int], drafts: list[Draft], settings: LinkSettings
+) -> float | None:
     """Return how far the last part lies from the whole's projected centre, in radii; None when it is no part."""
-    place = evidence.place(whole, evidence.lesions[parts[-1]].series_uid)
+    place = _place(whole, evidence.lesions[parts[-1]].series_uid, (whole, *parts), drafts, evidence, settings)
     if place is None:
         return None
     centres = np.array([evidence.lesions[part].centroid_lps_mm for part in parts])
     volumes = np.array([evidence.lesions[part].volume_mm3 for part in parts])
-    return _fits(place.point_lps_mm, evidence.lesions[whole].volume_mm3, centres, volumes, settings)
+    return _fits(place, evidence.lesions[whole].volume_mm3, centres, volumes, settings)
 
 
 def _fits(
@@ -111,7 +114,8 @@ def merge(drafts: list[Draft], evidence: Evidence, visits: Visits, settings: Lin
             here = members_at(other, evidence, now)
             if other is draft or len(here) != 1 or evidence.group(here[0]) != evidence.group(last[0]):
                 continue
-            nearness = _part_of(evidence, here[0], [*members_before(other, evidence, now), last[0]], settings)
+            parts = [*members_before(other, evidence, now), last[0]]
+            nearness = _part_of(evidence, here[0], parts, drafts, settings)
             if nearness is not None and (best is None or (nearness, here[0]) < best):
                 best = (nearness, here[0])
         if best is not None:
@@ -119,12 +123,31 @@ def merge(drafts: list[Draft], evidence: Evidence, visits: Visits, settings: Lin
     return result
 
 
-def _part_of(evidence: Evidence, whole: int, parts: list[int], settings: LinkSettings) -> float | None:
+def _part_of(
+    evidence: Evidence, whole: int, parts: list[int], drafts: list[Draft], settings: LinkSettings
+) -> float | None:
     """Return how far the last of earlier ``parts`` is projected from a later whole, in radii; None when no part."""
     target = evidence.lesions[whole]
-    places = [evidence.place(part, target.series_uid) for part in parts]
-    centres = [place.point_lps_mm for place in places if place is not None]
+    mine = (whole, *parts)
+    places = [_place(part, target.series_uid, mine, drafts, evidence, settings) for part in parts]
+    centres = [place for place in places if place is not None]
     if len(parts) < 2 or len(centres) != len(parts):
         return None
     volumes = np.array([evidence.lesions[part].volume_mm3 for part in parts])
     return _fits(np.array(target.centroid_lps_mm), target.volume_mm3, np.array(centres), volumes, settings)
+
+
+def _place(
+    index: int,
+    series_uid: str,
+    mine: tuple[int, ...],
+    drafts: list[Draft],
+    evidence: Evidence,
+    settings: LinkSettings,
+) -> Points | None:
+    """Project a whole or a part without what the pair in question did to the field; as usual with too few others."""
+    unpulled = unpulled_place_mm(index, series_uid, drafts, mine, evidence, settings.smoothness_start_mm)
+    if unpulled is not None:
+        return unpulled
+    place = evidence.place(index, series_uid)
+    return None if place is None else place.point_lps_mm
