@@ -1,0 +1,5 @@
+"""``python -m lesiontrack.cli``."""
+
+from lesiontrack.cli import main
+
+main()
