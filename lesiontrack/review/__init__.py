@@ -1,0 +1,1 @@
+"""Human decisions and readings: what readers decide, where they differ, which reading stands."""
