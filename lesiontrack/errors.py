@@ -7,6 +7,7 @@ found and what was expected. The message never holds a patient attribute other t
 from __future__ import annotations
 
 __all__ = [
+    "ArchiveError",
     "ClinicalError",
     "GeometryError",
     "ImageError",
@@ -84,6 +85,10 @@ class LesiontrackError(Exception):
             parts[name] = parts[name] or value
         return _rebuild(type(self), self.message, parts)
 
+    def about(self, file: str | None) -> LesiontrackError:
+        """Return the same error about another file: the one that stands for it in the archive."""
+        return _rebuild(type(self), self.message, {**self._parts(), "file": file})
+
 
 def _rebuild(kind: type[LesiontrackError], message: str, parts: dict[str, str | None]) -> LesiontrackError:
     return kind(message, **parts)
@@ -91,6 +96,10 @@ def _rebuild(kind: type[LesiontrackError], message: str, parts: dict[str, str | 
 
 class StudyError(LesiontrackError):
     """The study folder or the archive cannot be used at all."""
+
+
+class ArchiveError(LesiontrackError):
+    """An archive's server does not answer, or not as it must. Says nothing of the data: asking later may help."""
 
 
 class SettingsError(LesiontrackError):

@@ -21,7 +21,7 @@ from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Compartment, Scan, Subject, Visit
 from lesiontrack.domain.view import View
-from lesiontrack.errors import LesiontrackError, SegmentationError
+from lesiontrack.errors import ArchiveError, LesiontrackError, SegmentationError
 from lesiontrack.link import chain
 from lesiontrack.measure import Measured, lesion_view, measure, place_view, slice_view
 from lesiontrack.settings import Settings
@@ -114,6 +114,9 @@ class _Road:
             measured = self._once(visit, scan, measured)
             stage = "register"
             self._register(visit, volume, segmentation, measured)
+        except ArchiveError:
+            # Says nothing of the scan: a result without it would look like a whole one, and never be made again.
+            raise
         except LesiontrackError as error:
             self._note(error, stage=stage, timepoint=visit.timepoint)
             return replace(scan, usable=False, problem=error.message)

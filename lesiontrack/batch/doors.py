@@ -12,6 +12,7 @@ from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue, Notice
 from lesiontrack.io.censoring_cases import read_censoring_cases
 from lesiontrack.io.clinical import read_clinical
+from lesiontrack.io.dicomweb import DicomwebAddress, is_dicomweb
 from lesiontrack.io.store import read_table, write_json, write_table
 from lesiontrack.io.study import locate
 from lesiontrack.settings import load_settings
@@ -26,30 +27,39 @@ __all__ = ["analyse_events", "censor_cases", "index_archive", "trace_result"]
 log = logging.getLogger(__name__)
 
 
-def index_archive(archive: Path, out: Path | None, *, verify: bool, settings_file: Path | None) -> tuple[str, int]:
+def index_archive(archive: str, out: Path | None, *, verify: bool, settings_file: Path | None) -> tuple[str, int]:
     """Catalogue an archive; return what to print and the number of problems.
 
     With ``out`` the catalogue (SQLite), the tables ``scans`` and ``failures`` and the list of files that were ignored
     or refused are written there; a second call then opens only what is new.
+
+    Parameters
+    ----------
+    archive
+        A study folder, any folder of images, or ``dicomweb+http://host/path``.
     """
-    settings = study_settings(archive, settings_file) if archive.is_dir() else load_settings()
-    folder = locate(archive, settings.archive.images)
+    images: Path | DicomwebAddress
+    if is_dicomweb(archive):
+        settings = load_settings(*([settings_file] if settings_file is not None else []))
+        images, clinical = DicomwebAddress.parse(archive), {}
+    else:
+        settings = study_settings(Path(archive), settings_file) if Path(archive).is_dir() else load_settings()
+        folder = locate(Path(archive), settings.archive.images)
+        images, clinical = folder.images, dict(read_clinical(folder.clinical).facts)
     if out is not None:
-        if folder.images.resolve() in (out.resolve(), *out.resolve().parents):
+        if isinstance(images, Path) and images.resolve() in (out.resolve(), *out.resolve().parents):
             raise StudyError("the catalogue would lie inside the images", file=str(out), expected="a folder elsewhere")
         out.mkdir(parents=True, exist_ok=True)
     catalogue = index(
-        folder.images,
+        images,
         settings.archive,
         labels=settings.labels,
-        clinical=read_clinical(folder.clinical).facts,
+        clinical=clinical,
         database=out / "catalogue.sqlite" if out is not None else None,
         verify=verify,
     )
-    if not catalogue.files:
-        raise StudyError(
-            "no file in the archive", file=str(folder.images), expected="images: DICOM, NIfTI, NRRD or MHA"
-        )
+    if not catalogue.files and not catalogue.failures:
+        raise StudyError("no file in the archive", file=catalogue.root, expected="images: DICOM, NIfTI, NRRD or MHA")
     if out is not None:
         _write_catalogue(out, catalogue)
     return _catalogue_text(catalogue), len(catalogue.failures)

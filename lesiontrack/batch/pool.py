@@ -23,6 +23,7 @@ from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import ClinicalError, LesiontrackError, ReadsError
+from lesiontrack.io.settings import TRANSPORT
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
 from lesiontrack.io.study import read_scan
 from lesiontrack.pipeline import Observed, judge, observe
@@ -55,7 +56,10 @@ class Outcome:
 
 
 def subject_key(subject: Subject, settings: Settings) -> str:
-    """Return a digest of everything that a subject's result depends on: program, settings, files, clinical facts."""
+    """Return a digest of everything that a subject's result depends on: program, settings, files, clinical facts.
+
+    An object of a DICOMweb archive carries a digest of its metadata in its name.
+    """
     files = {
         name for visit in subject.visits for scan in visit.scans for name in (*scan.files, *scan.segmentation_files)
     }
@@ -64,7 +68,8 @@ def subject_key(subject: Subject, settings: Settings) -> str:
         path = Path(name)
         stat = path.stat() if path.exists() else None
         stamps.append((name, stat.st_size, stat.st_mtime_ns) if stat else (name, 0, 0))
-    parts = [__version__, settings.model_dump_json(), repr(_facts(subject)), json.dumps(stamps)]
+    recipe = settings.model_dump_json(exclude={"archive": set(TRANSPORT)})
+    parts = [__version__, recipe, repr(_facts(subject)), json.dumps(stamps)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -92,7 +97,9 @@ def process(job: Job) -> Outcome:
     subject_id = job.subject.subject_id
     stage = "observe"
     try:
-        observed = observe(job.subject, read_scan(job.settings.archive, job.settings.labels), job.settings)
+        observed = observe(
+            job.subject, read_scan(job.settings.archive, job.settings.labels, aside=job.out), job.settings
+        )
         stage = "assess"
         found = _store(job, observed)
     except LesiontrackError as error:

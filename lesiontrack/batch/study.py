@@ -22,6 +22,7 @@ from lesiontrack.domain.study import Subject
 from lesiontrack.errors import StudyError
 from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
+from lesiontrack.io.dicomweb import DicomwebAddress
 from lesiontrack.io.store import gather, read_json, read_table, sweep, write_json, write_table, write_text
 from lesiontrack.io.study import Study, locate, open_study, without_row
 from lesiontrack.settings import Settings, as_toml, load_settings
@@ -100,8 +101,8 @@ def study_settings(study_folder: Path, settings_file: Path | None) -> Settings:
     return load_settings(*[file for file in (own if own.is_file() else None, settings_file) if file is not None])
 
 
-def _prepare_out(out: Path, images: Path) -> None:
-    if out.resolve() == images.resolve() or images.resolve() in out.resolve().parents:
+def _prepare_out(out: Path, images: Path | DicomwebAddress) -> None:
+    if isinstance(images, Path) and images.resolve() in (out.resolve(), *out.resolve().parents):
         raise StudyError("the result folder lies inside the images", file=str(out), expected="a folder elsewhere")
     if out.is_file():
         raise StudyError("the result folder is a file", file=str(out))

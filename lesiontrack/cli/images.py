@@ -44,7 +44,12 @@ def run(
 
 @app.command()
 def index(
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Study folder, or any folder of images.")],
+    archive: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARCHIVE", help="Study folder, any folder of images, or dicomweb+http://host/path (or https)."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(

@@ -8,11 +8,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from lesiontrack import __version__
 from lesiontrack.domain.study import ClinicalFacts, Scan, Subject, Visit
-from lesiontrack.errors import GeometryError, LesiontrackError, SegmentationError, StudyError
+from lesiontrack.errors import ArchiveError, GeometryError, LesiontrackError, SegmentationError, StudyError
 from lesiontrack.io.attach import Content, VolumeKey, contents_of, free_of_rivals, target_volume, volume_beside
 from lesiontrack.io.catalogue import (
     Catalogue,
@@ -20,18 +21,20 @@ from lesiontrack.io.catalogue import (
     Notice,
     Problem,
     Progress,
+    Reading,
     read_files,
     remember,
     remembered,
     walk,
 )
 from lesiontrack.io.dicom import same_pixels
+from lesiontrack.io.dicomweb import DicomwebAddress, open_server
 from lesiontrack.io.headers import Header
 from lesiontrack.io.label_map import is_single_mask
 from lesiontrack.io.nifti import image_name, read_grid
 from lesiontrack.io.phases import phase_of_contrast, regions_of
 from lesiontrack.io.remembered import catalogue_from_text, catalogue_to_text
-from lesiontrack.io.series import NotAVolumeError, Stack, stacks_of
+from lesiontrack.io.series import NotAVolumeError, SameContent, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.visits import group_into_visits, treatment_dates, visit_of
 
@@ -42,7 +45,7 @@ _SEGMENTATIONS = frozenset({"segmentation", "structures"})
 
 
 def index(
-    root: Path,
+    root: Path | DicomwebAddress,
     settings: ArchiveSettings,
     *,
     labels: LabelSettings | None = None,
@@ -56,7 +59,8 @@ def index(
     Parameters
     ----------
     root
-        Folder with DICOM files in any order, or NIfTI, NRRD, MHA laid out as ``<subject>/<YYYY-MM-DD>/``.
+        Folder with DICOM files in any order, or NIfTI, NRRD, MHA laid out as ``<subject>/<YYYY-MM-DD>/``; or a
+        DICOMweb archive, of which the metadata is read.
     labels
         What names and label values mean.
     clinical
@@ -64,17 +68,27 @@ def index(
     database
         SQLite file that remembers headers between runs.
     verify
-        Hash every file and name those whose content changed behind an unchanged size and time.
+        Hash every file and name those whose content changed behind an unchanged size and time; of a DICOMweb archive,
+        those whose metadata changed behind an unchanged search result.
 
     Raises
     ------
     StudyError
-        If the root is no folder.
+        If the root is no folder, or the extra ``dicomweb`` is not installed.
+    ArchiveError
+        If a DICOMweb archive does not list its studies.
     """
+    labels = labels or LabelSettings()
+    if isinstance(root, DicomwebAddress):
+        open_server(root, settings)
+        from lesiontrack.io.dicomweb_catalogue import read_archive, same_pixels_there
+
+        reading = read_archive(root, settings, database=database, verify=verify, progress=progress)
+        there = partial(same_pixels_there, settings=settings)
+        return _catalogue(root.name, reading, _Desk(settings=settings, labels=labels, same_content=there), clinical)
     if not root.is_dir():
         raise StudyError("the archive is no folder", file=str(root))
     found = walk(root)
-    labels = labels or LabelSettings()
     stamp = _stamp(root, found, settings, labels, clinical)
     kept = None if verify else remembered(database, stamp)
     if kept is not None:
@@ -82,13 +96,20 @@ def index(
             progress(len(found), len(found))
         return catalogue_from_text(kept)
     reading = read_files(root, found, database=database, verify=verify, progress=progress)
-    desk = _Desk(settings=settings, labels=labels)
+    catalogue = _catalogue(str(root), reading, _Desk(settings=settings, labels=labels), clinical)
+    remember(database, stamp, catalogue_to_text(catalogue))
+    return catalogue
+
+
+def _catalogue(root: str, reading: Reading, desk: _Desk, clinical: Mapping[str, ClinicalFacts]) -> Catalogue:
+    """Sort what was read into subjects and account for the rest."""
+    desk.failures += reading.failures
     for header in reading.headers:
         desk.sort(header)
     desk.settle_identities()
     subjects = [desk.subject(subject_id, clinical.get(subject_id)) for subject_id in sorted(desk.by_subject)]
-    catalogue = Catalogue(
-        root=str(root),
+    return Catalogue(
+        root=root,
         subjects=tuple(subject for subject in subjects if subject is not None),
         ignored=tuple(desk.ignored),
         refused=tuple(desk.refused),
@@ -99,8 +120,6 @@ def index(
         needs_labels=tuple(desk.needs_labels),
         changed=reading.changed,
     )
-    remember(database, stamp, catalogue_to_text(catalogue))
-    return catalogue
 
 
 def _stamp(
@@ -131,6 +150,7 @@ class _Desk:
 
     settings: ArchiveSettings
     labels: LabelSettings
+    same_content: SameContent = same_pixels
     by_subject: dict[str, list[Header]] = field(default_factory=lambda: defaultdict(list))
     ignored: list[Notice] = field(default_factory=list)
     refused: list[Notice] = field(default_factory=list)
@@ -168,8 +188,12 @@ class _Desk:
             self.failures.append(Problem.of(contradiction, subject_id=subject_id, stage="index"))
 
     def subject(self, subject_id: str, clinical: ClinicalFacts | None) -> Subject | None:
-        """Assemble one subject; None when nothing of it is a volume."""
-        series = self._volumes(subject_id)
+        """Assemble one subject; None when nothing of it is a volume, or its archive does not hand out what is asked."""
+        try:
+            series = self._volumes(subject_id)
+        except ArchiveError as error:
+            self.failures.append(Problem.of(error.at(subject_id=subject_id), subject_id=subject_id, stage="index"))
+            return None
         stray = self._attach(subject_id, series)
         if not series:
             self._subject_without_volume(subject_id, stray)
@@ -214,7 +238,7 @@ class _Desk:
             if len({header.modality for header in headers}) > 1:
                 raise GeometryError("mixed modalities in one series")
             planes = [plane for header in headers for plane in header.planes]
-            stacks = stacks_of(planes, self.settings, same_pixels)
+            stacks = stacks_of(planes, self.settings, self.same_content)
         except NotAVolumeError as error:
             self._notice(self.ignored, first, str(error), len(headers))
             return []

@@ -25,7 +25,22 @@ from lesiontrack.io.headers import Header, Plane, read_header
 from lesiontrack.io.label_map import read_map_header
 from lesiontrack.io.nifti import image_name, is_label_map_or_volume, read_volume_header
 
-__all__ = ["Catalogue", "Found", "Notice", "Problem", "Progress", "read_files", "remember", "remembered", "walk"]
+__all__ = [
+    "Catalogue",
+    "Found",
+    "Notice",
+    "Problem",
+    "Progress",
+    "Reading",
+    "header_from_text",
+    "header_to_text",
+    "identity_key",
+    "open_database",
+    "read_files",
+    "remember",
+    "remembered",
+    "walk",
+]
 
 Found = tuple[str, int, int]
 """Path relative to the root, size in bytes, modification time in ns."""
@@ -110,11 +125,18 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All files of an archive, with what was opened and what differs."""
+    """All files or objects of an archive, with what was opened and what differs.
+
+    Attributes
+    ----------
+    failures
+        Of subjects of which not everything could be read, so that nothing of them is there.
+    """
 
     headers: tuple[Header, ...]
     fresh: int
     changed: tuple[str, ...]
+    failures: tuple[Problem, ...] = ()
 
 
 def read_files(
@@ -136,8 +158,8 @@ def read_files(
     verify
         Hash every file and tell which differ from their hash in the catalogue (first time: store the hash).
     """
-    with closing(_open(database)) as base:
-        key = _key(base)
+    with closing(open_database(database)) as base:
+        key = identity_key(base)
         known = {row[0]: row[1:] for row in base.execute("SELECT path, size, mtime_ns, row, digest FROM files")}
         headers: list[Header] = []
         changed: list[str] = []
@@ -150,12 +172,12 @@ def read_files(
                 changed.append(path)
                 same = False
             if same and old:
-                headers.append(_from_json(old[2], str(root / path)))
+                headers.append(header_from_text(old[2], str(root / path)))
             else:
                 fresh += 1
                 headers.append(_read(root / path, key))
             if not same or verify:
-                values = (os.fsencode(path), size, mtime_ns, _to_json(headers[-1]), digest if verify else None)
+                values = (os.fsencode(path), size, mtime_ns, header_to_text(headers[-1]), digest if verify else None)
                 base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", values)
             if done % _BATCH == 0:
                 base.commit()
@@ -196,7 +218,7 @@ def remembered(database: Path | None, stamp: str) -> str | None:
     """Return the finished catalogue that was kept for an archive in this state; None when there is none."""
     if database is None or not database.is_file():
         return None
-    with closing(_open(database)) as base:
+    with closing(open_database(database)) as base:
         row = base.execute("SELECT value FROM facts WHERE name = ?", (f"catalogue {stamp}",)).fetchone()
     return str(row[0]) if row else None
 
@@ -205,13 +227,14 @@ def remember(database: Path | None, stamp: str, text: str) -> None:
     """Keep a finished catalogue for an archive in this state, in place of any other."""
     if database is None:
         return
-    with closing(_open(database)) as base:
+    with closing(open_database(database)) as base:
         base.execute("DELETE FROM facts WHERE name LIKE 'catalogue %'")
         base.execute("INSERT INTO facts VALUES (?, ?)", (f"catalogue {stamp}", text))
         base.commit()
 
 
-def _open(database: Path | None) -> sqlite3.Connection:
+def open_database(database: Path | None) -> sqlite3.Connection:
+    """Open the SQLite file that remembers headers, or one in memory; made anew where it is of another version."""
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -220,18 +243,20 @@ def _open(database: Path | None) -> sqlite3.Connection:
         if version != _VERSION:
             base.execute("DROP TABLE IF EXISTS files")
             base.execute("DROP TABLE IF EXISTS facts")
+            base.execute("DROP TABLE IF EXISTS series")
             base.execute(f"PRAGMA user_version = {_VERSION}")
         base.execute(
             "CREATE TABLE IF NOT EXISTS files"
             " (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, row TEXT, digest TEXT) WITHOUT ROWID"
         )
         base.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB)")
+        base.execute("CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, listing TEXT, rows TEXT)")
     except sqlite3.DatabaseError as error:
         raise StudyError("the catalogue is no SQLite database; remove it", file=str(database)) from error
     return base
 
 
-def _key(base: sqlite3.Connection) -> bytes:
+def identity_key(base: sqlite3.Connection) -> bytes:
     """Return the key of identity digests: random, one for each database."""
     row = base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
     if row:
@@ -257,13 +282,15 @@ def _read(path: Path, key: bytes) -> Header:
     return Header(path=str(path), kind="foreign")
 
 
-def _to_json(header: Header) -> str:
+def header_to_text(header: Header) -> str:
+    """Return a header, without its path, as JSON text."""
     values = [getattr(header, name) for name in _STORED]
     planes = [[getattr(plane, name) for name in _PLANE_STORED] for plane in header.planes]
     return json.dumps([values, planes], separators=(",", ":"))
 
 
-def _from_json(row: str, path: str) -> Header:
+def header_from_text(row: str, path: str) -> Header:
+    """Build the header that the text holds."""
     values, planes = json.loads(row)
     named = dict(zip(_STORED, (_tuples(value) for value in values)))
     return Header(path=path, planes=tuple(_plane(path, plane) for plane in planes), **named)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -25,7 +25,7 @@ from lesiontrack.io.dataset import (
     text,
 )
 
-__all__ = ["PHASE_KEYS", "Header", "Plane", "planes_of", "read_header"]
+__all__ = ["PHASE_KEYS", "Header", "Plane", "header_of", "planes_of", "read_header", "size_problem"]
 
 # Attributes that tell the phases (or echoes, or stacks) of one series apart, most telling first.
 PHASE_KEYS = (
@@ -154,14 +154,26 @@ def read_header(path: Path | str, *, key: bytes = b"") -> Header:
     with quiet_pydicom():
         try:
             dataset, left = read_dataset(path, pixels=False)
-            return _header(dataset, str(path), left, key)
+            header = header_of(dataset, str(path), key=key)
+            if header.kind in ("image", "segmentation") and not header.problem:
+                return replace(header, problem=size_problem(dataset, path, left))
+            return header
         except ImageError as error:
             return Header(path=str(path), kind="other", problem=f"{error.message} ({error.found or error.expected})")
         except DECODE_ERRORS as error:
             return Header(path=str(path), kind="other", problem=f"unreadable header ({type(error).__name__})")
 
 
-def _header(dataset: Dataset, path: str, left: int | None, key: bytes) -> Header:
+def header_of(dataset: Dataset, path: str, *, key: bytes = b"") -> Header:
+    """Return what the catalogue keeps of a data set, wherever it comes from; its pixels are not asked after.
+
+    Parameters
+    ----------
+    path
+        Where it comes from: what the header, its planes and messages call it.
+    key
+        As of ``read_header``.
+    """
     modality, sop_class = text(dataset, "Modality"), text(dataset, "SOPClassUID")
     has_pixels = "Rows" in dataset and "Columns" in dataset
     if modality == "SEG":
@@ -174,8 +186,6 @@ def _header(dataset: Dataset, path: str, left: int | None, key: bytes) -> Header
     if not sop_class and not modality and not has_pixels:
         problem = "no DICOM object: neither class, modality nor pixels"
     planes = planes_of(dataset, path) if kind == "image" and modality in ("CT", "MR") else ()
-    if kind in ("image", "segmentation") and not problem:
-        problem = _size_problem(dataset, path, left)
     dates = (day(dataset, word) for word in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"))
     return Header(
         path=path,
@@ -220,12 +230,18 @@ def _thickness(dataset: Dataset) -> float | None:
     return value[0] if value and value[0] > 0 else None
 
 
-def _size_problem(dataset: Dataset, path: str, left: int | None) -> str:
-    """Say whether the file can hold the pixels that its header claims."""
+def size_problem(dataset: Dataset, path: Path, left: int | None) -> str:
+    """Say why the file cannot hold the pixels that its header claims; empty when it can.
+
+    Parameters
+    ----------
+    left
+        Bytes that follow the header; None when not known.
+    """
     voxels = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset)
     bits = voxels * int(dataset.get("BitsAllocated", 16) or 16) * int(dataset.get("SamplesPerPixel", 1) or 1)
     syntax = dataset.file_meta.TransferSyntaxUID
-    size = Path(path).stat().st_size
+    size = path.stat().st_size
     if syntax.is_compressed or left is None:
         if bits // 8 > 256 * 2**20 and bits // 8 > 1000 * size:
             return f"claims {bits // 8} bytes of pixels in a file of {size}"

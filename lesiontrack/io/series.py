@@ -20,7 +20,7 @@ from lesiontrack.errors import GeometryError
 from lesiontrack.io.headers import PHASE_KEYS, Plane
 from lesiontrack.io.settings import ArchiveSettings
 
-__all__ = ["NotAVolumeError", "Stack", "stacks_of"]
+__all__ = ["NotAVolumeError", "SameContent", "Stack", "stacks_of"]
 
 # 5e-4 in a unit direction moves the far corner of a 500 mm field by 0.25 mm: inside the bound of 0.5 mm.
 _DIRECTION_TOLERANCE = 5e-4

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lesiontrack.domain.geometry import SegmentKind
 from lesiontrack.domain.study import Site
 
-__all__ = ["ArchiveSettings", "LabelSettings", "Meaning"]
+__all__ = ["TRANSPORT", "ArchiveSettings", "LabelSettings", "Meaning"]
 
 Meaning = tuple[SegmentKind, str | None, bool]
 """What a label stands for: its kind, its site where one is said, and whether it is one lesion."""
@@ -155,6 +155,10 @@ def _matches(selection: tuple[int | str, ...], name: str) -> bool:
     )
 
 
+TRANSPORT = frozenset({"dicomweb_timeout_s", "dicomweb_attempts"})
+"""Settings of the archive that say how it is asked; no result depends on them."""
+
+
 class ArchiveSettings(BaseModel):
     """How an archive becomes subjects, visits, volumes and segmentations."""
 
@@ -162,7 +166,19 @@ class ArchiveSettings(BaseModel):
 
     images: str = Field(
         "",
-        description="Where the images lie, when not in the study's images/ folder: a folder, relative to the study.",
+        description="Where the images lie, when not in the study's images/ folder: a folder, relative to the study, or "
+        "a DICOMweb archive: dicomweb+https://host/path, dicomweb+http://host/path. Its credentials stand in the "
+        "environment and nowhere else: LESIONTRACK_DICOMWEB_USER and LESIONTRACK_DICOMWEB_PASSWORD, or "
+        "LESIONTRACK_DICOMWEB_TOKEN (bearer).",
+    )
+    dicomweb_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="How long a DICOMweb server may be silent before a request has failed, seconds.",
+    )
+    dicomweb_attempts: int = Field(
+        5, ge=1, le=20, description="How often a request is made that fails for a passing reason; waits from 0.5 s up."
     )
     visit_window_days: int = Field(
         14, ge=0, le=90, description="Longest time between the first and last study of a visit, days (RECIST practice)."

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from lesiontrack.domain.geometry import Segmentation, Volume
 from lesiontrack.domain.study import Scan, Subject
-from lesiontrack.errors import GeometryError, LesiontrackError, StudyError
+from lesiontrack.errors import ArchiveError, GeometryError, LesiontrackError, StudyError
 from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue, Problem, Progress
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.dicom import read_dicom_volume
+from lesiontrack.io.dicomweb import DicomwebAddress, is_dicomweb, local_files
 from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_file
 from lesiontrack.io.segmentation import read_segmentation
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 
-__all__ = ["Study", "StudyFolder", "locate", "open_study", "read", "read_scan", "without_row"]
+__all__ = ["Study", "StudyFolder", "local_files", "locate", "open_study", "read", "read_scan", "without_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class StudyFolder:
 
     Attributes
     ----------
+    images
+        A folder, or a DICOMweb archive.
     settings_file
         ``study.toml``, or None where there is none.
     """
 
     root: Path
-    images: Path
+    images: Path | DicomwebAddress
     clinical: Path
     settings_file: Path | None
 
@@ -67,22 +70,26 @@ def locate(path: Path, images: str = "") -> StudyFolder:
     Raises
     ------
     StudyError
-        If the folder, or the images that the settings name, are not there.
+        If the folder, or the images that the settings name, are not there, or an archive's address is none.
     """
     if not path.is_dir():
         raise StudyError("no study folder", file=str(path), expected="a folder with images/")
-    if images.startswith("dicomweb+"):
-        raise StudyError("DICOMweb archives cannot be read by this version", file=str(path), found=images)
-    where = path / images if images else path / "images"
-    if images and not where.is_dir():
-        raise StudyError("the images that the settings name are not there", file=str(where))
     settings_file = path / "study.toml"
     return StudyFolder(
         root=path,
-        images=where if where.is_dir() else path,
+        images=_place_of_images(path, images),
         clinical=path / "clinical",
         settings_file=settings_file if settings_file.is_file() else None,
     )
+
+
+def _place_of_images(path: Path, images: str) -> Path | DicomwebAddress:
+    if is_dicomweb(images):
+        return DicomwebAddress.parse(images)
+    where = path / images if images else path / "images"
+    if images and not where.is_dir():
+        raise StudyError("the images that the settings name are not there", file=str(where))
+    return where if where.is_dir() else path
 
 
 def open_study(
@@ -121,10 +128,11 @@ def open_study(
             expected="for example [labels] with liver = 1 and hepatic = [2]",
         )
     if not catalogue.subjects:
+        _require_answers(catalogue)
         refused = f"{len(catalogue.refused)} refused, {len(catalogue.ignored)} ignored of {catalogue.files} files"
         raise StudyError(
             "no subject with a volume in the archive",
-            file=str(folder.images),
+            file=catalogue.root,
             found=refused,
             expected="CT or MR as DICOM, or <subject>/<YYYY-MM-DD>/ with NIfTI; `lesiontrack index` says more",
         )
@@ -139,6 +147,13 @@ def open_study(
         subjects=subjects,
         problems=(*catalogue.failures, *clinical.problems, *missing),
     )
+
+
+def _require_answers(catalogue: Catalogue) -> None:
+    """Say what the archive's server did rather than that there is nothing, where that is why."""
+    for problem in catalogue.failures:
+        if problem.error == ArchiveError.__name__:
+            raise ArchiveError(f"no subject could be read from the archive; the first: {problem.message}")
 
 
 def without_row(subject_ids: Iterable[str], clinical: Clinical) -> tuple[Problem, ...]:
@@ -156,26 +171,38 @@ def without_row(subject_ids: Iterable[str], clinical: Clinical) -> tuple[Problem
     )
 
 
-def read(scan: Scan, settings: ArchiveSettings, labels: LabelSettings) -> tuple[Volume, Segmentation | None]:
+def read(
+    scan: Scan, settings: ArchiveSettings, labels: LabelSettings, aside: Path | None = None
+) -> tuple[Volume, Segmentation | None]:
     """Read a scan's voxels and what is marked in them.
+
+    Parameters
+    ----------
+    aside
+        Folder for what has to be fetched from a DICOMweb archive; it is gone again when this returns.
 
     Raises
     ------
+    ArchiveError
+        If the archive's server does not hand out every object whole: nothing is known of the scan.
     LesiontrackError
         With visit and file, if either cannot be trusted.
     """
     try:
         if not scan.usable or not scan.files:
             raise GeometryError(scan.problem or "the scan has no files")
-        if is_label_map_or_volume(Path(scan.files[0])):
-            volume = read_volume_file(scan)
-        else:
-            volume = read_dicom_volume(scan, settings)
-        return volume, read_segmentation(scan, volume, settings, labels)
+        with local_files(scan, settings, aside) as here:
+            if is_label_map_or_volume(Path(here.files[0])):
+                volume = read_volume_file(here)
+            else:
+                volume = read_dicom_volume(here, settings)
+            return volume, read_segmentation(here, volume, settings, labels)
     except LesiontrackError as error:
         raise error.at(visit=scan.date.isoformat(), file=scan.files[0] if scan.files else None) from error
 
 
-def read_scan(settings: ArchiveSettings, labels: LabelSettings) -> Callable[[Scan], tuple[Volume, Segmentation | None]]:
+def read_scan(
+    settings: ArchiveSettings, labels: LabelSettings, aside: Path | None = None
+) -> Callable[[Scan], tuple[Volume, Segmentation | None]]:
     """Return ``read`` with its settings filled in, as the pipeline takes it; it can be sent to another process."""
-    return partial(read, settings=settings, labels=labels)
+    return partial(read, settings=settings, labels=labels, aside=aside)

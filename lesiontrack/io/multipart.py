@@ -1,0 +1,117 @@
+"""A multipart answer (RFC 2046) to files, part by part, never more of it in memory than a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from email.message import Message
+from pathlib import Path
+
+__all__ = ["CutShortError", "MultipartError", "boundary_of", "part_files"]
+
+_MOST_HEADER_BYTES = 16 * 1024
+
+
+class MultipartError(Exception):
+    """The answer is not what a multipart answer with DICOM objects must be; asking again will not help."""
+
+
+class CutShortError(Exception):
+    """The answer ends before its closing boundary: the sender died, or the line did."""
+
+
+def boundary_of(content_type: str) -> bytes:
+    """Return the boundary that a Content-Type header names.
+
+    Raises
+    ------
+    MultipartError
+        If the answer is not multipart, or names no boundary.
+    """
+    message = Message()
+    message["Content-Type"] = content_type
+    boundary = message.get_boundary()
+    if message.get_content_type() != "multipart/related" or not boundary:
+        raise MultipartError(message.get_content_type())
+    return boundary.encode("ascii", "replace")
+
+
+def part_files(chunks: Iterable[bytes], boundary: bytes, folder: Path, *, most_bytes: int) -> Iterator[Path]:
+    """Write each part to a file of its own, numbered in the order of arrival, and yield its path when it is whole.
+
+    No name that the sender gives is used. A part that is cut short is removed.
+
+    Parameters
+    ----------
+    most_bytes
+        Of a part; a sender that goes on and on is stopped there.
+
+    Raises
+    ------
+    MultipartError
+        If a part is malformed, is no DICOM object, or is larger.
+    CutShortError
+        If the answer ends early.
+    """
+    mark = b"\r\n--" + boundary
+    # The line end that precedes a boundary belongs to it; the first one stands at the very start and has none.
+    stream = _Stream(chunks, b"\r\n")
+    stream.until(mark, lambda data: None, most_bytes=_MOST_HEADER_BYTES)
+    number = 0
+    while stream.peek(2) != b"--":
+        head = bytearray()
+        stream.until(b"\r\n\r\n", head.extend, most_bytes=_MOST_HEADER_BYTES)
+        _require_dicom(bytes(head))
+        number += 1
+        path = folder / f"{number:06d}.dcm"
+        try:
+            with path.open("wb") as file:
+                stream.until(mark, file.write, most_bytes=most_bytes)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        yield path
+
+
+def _require_dicom(head: bytes) -> None:
+    for line in head.decode("latin-1").split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-type" and value.split(";")[0].strip().lower() != "application/dicom":
+            raise MultipartError(f"a part of type {value.split(';')[0].strip()[:60]}")
+
+
+class _Stream:
+    """Bytes that arrive in chunks, taken up to a mark."""
+
+    def __init__(self, chunks: Iterable[bytes], start: bytes) -> None:
+        self._chunks = iter(chunks)
+        self._kept = bytearray(start)
+
+    def _more(self) -> None:
+        for chunk in self._chunks:
+            if chunk:
+                self._kept += chunk
+                return
+        raise CutShortError
+
+    def peek(self, count: int) -> bytes:
+        """Return the next bytes without taking them."""
+        while len(self._kept) < count:
+            self._more()
+        return bytes(self._kept[:count])
+
+    def until(self, mark: bytes, sink: Callable[[bytes], object], *, most_bytes: int) -> None:
+        """Pass on everything before the next mark, and take the mark itself."""
+        passed = 0
+        while True:
+            place = self._kept.find(mark)
+            # A mark may stand across two chunks: its length is held back.
+            ready = place if place >= 0 else max(0, len(self._kept) - len(mark) + 1)
+            passed += ready
+            if passed > most_bytes:
+                raise MultipartError(f"more than {most_bytes} bytes where a part or its header should have ended")
+            sink(bytes(self._kept[:ready]))
+            del self._kept[:ready]
+            if place >= 0:
+                del self._kept[: len(mark)]
+                return
+            self._more()
