@@ -42,8 +42,10 @@ _Answer = TypeVar("_Answer")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
-# After so many requests in a row that failed with all their retries, the server is not asked again by this process.
+# After so many requests in a row that failed with all their retries, the server is left alone for a while: a night's
+# run must not wait for each of its subjects in turn.
 _PATIENCE = 3
+_LEFT_ALONE_S = 60.0
 _PAGE = 1000
 _CHUNK_BYTES = 2**20
 # Honest answers are far smaller: metadata of a series of thousands of slices, one multi-frame object, one series.
@@ -117,6 +119,7 @@ class Server:
         self.address = address
         self._attempts = attempts
         self._failed_in_a_row = 0
+        self._failed_at_s = 0.0
         self._session = requests.Session()
         self._session.auth = _Credentials()
         # Credentials and subject ids go to the address that was named, and to no other.
@@ -271,7 +274,7 @@ class Server:
 
     def _persistently(self, place: str, request: Callable[[], _Answer]) -> _Answer:
         """Make a request until it succeeds, waiting longer each time, or until it is clear that it will not."""
-        if self._failed_in_a_row >= _PATIENCE:
+        if self._failed_in_a_row >= _PATIENCE and time.monotonic() - self._failed_at_s < _LEFT_ALONE_S:
             raise ArchiveError(
                 f"not asked: the server has failed {self._failed_in_a_row} requests in a row", file=self._name(place)
             )
@@ -284,6 +287,7 @@ class Server:
             except (requests.RequestException, BrokenTransferError, CutShortError) as error:
                 if attempt >= self._attempts or not _may_pass(error):
                     self._failed_in_a_row += _may_pass(error)
+                    self._failed_at_s = time.monotonic()
                     raise self._failure(place, error, attempt) from error
                 time.sleep(max(wait_s, _asked_to_wait_s(error)))
                 attempt, wait_s = attempt + 1, min(2 * wait_s, _LONGEST_WAIT_S)
@@ -317,7 +321,13 @@ class Server:
         return ArchiveError("the server does not do what it is asked", file=self._name(place), found=f"{what}{tries}")
 
 
-_NO_ANSWER = (requests.ConnectionError, requests.Timeout, BrokenTransferError, CutShortError)
+_NO_ANSWER = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    BrokenTransferError,
+    CutShortError,
+)
 _WORDS: Mapping[type[Exception], str] = {
     requests.ConnectionError: "no connection",
     requests.ConnectTimeout: "no connection in time",
