@@ -378,7 +378,7 @@ def test_study_folders_that_cannot_be_used(tmp_path: Path) -> None:
         locate(tmp_path / "nowhere")
     with pytest.raises(StudyError, match="are not there"):
         locate(tmp_path, "elsewhere")
-    with pytest.raises(StudyError, match="DICOMweb"):
-        locate(tmp_path, "dicomweb+http://localhost/x")
+    with pytest.raises(StudyError, match="no address of a DICOMweb archive"):
+        locate(tmp_path, "dicomweb+ftp://localhost/x")
     with pytest.raises(StudyError, match="no subject with a volume"):
         open_study(tmp_path, SETTINGS, LabelSettings())

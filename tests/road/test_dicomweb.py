@@ -152,7 +152,7 @@ def test_a_pacs_with_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         pytest.skip(MISSING)
     with run_orthanc(tmp_path, users={"reader": "sesame"}) as server:
         address = DicomwebAddress.parse(server.archive)
-        with pytest.raises(ArchiveError, match="HTTP 401.*LESIONTRACK_DICOMWEB_USER"):
+        with pytest.raises(ArchiveError, match=r"HTTP 401.*LESIONTRACK_DICOMWEB_USER"):
             index(address, ArchiveSettings())
         monkeypatch.setenv("LESIONTRACK_DICOMWEB_USER", "reader")
         monkeypatch.setenv("LESIONTRACK_DICOMWEB_PASSWORD", "sesame")
@@ -179,7 +179,8 @@ def test_a_server_that_dies_half_way_fails_one_subject_and_a_rerun_does_the_rest
         assert set(first.table("lesions")["subject_id"]) == {"PEAR"}
         assert sorted(path.name for path in (first.out / "subjects").iterdir() if path.is_dir()) == ["PEAR"]
         assert not _left_over(first.out)
-        server.faults, _ = [], server.requests.clear()
+        server.faults = []
+        server.requests.clear()
         second = _ran(web, first.out)
         assert second.code == 0 and "1 done, 1 already done" in second.said
         # Two scans and their segmentations: nothing of the subject that was done is fetched again.
