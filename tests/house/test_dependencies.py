@@ -9,7 +9,6 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-
 # Loaded only by those who installed the extra: its imports may rest on that extra.
 OF_AN_EXTRA = {"io/dicomweb_server.py": "dicomweb"}
 
