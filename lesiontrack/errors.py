@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ArchiveError",
     "ClinicalError",
+    "DecisionError",
     "GeometryError",
     "ImageError",
     "LesiontrackError",
@@ -132,3 +133,7 @@ class ReadsError(LesiontrackError):
 
 class TableError(LesiontrackError):
     """A table does not have the declared columns, types or values."""
+
+
+class DecisionError(LesiontrackError):
+    """A reader's decision is impossible, or a decision log is damaged."""

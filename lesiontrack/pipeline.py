@@ -1,4 +1,4 @@
-"""observe(subject, read) -> what the images say; judge(history) -> what it means.
+"""observe: what the images say; replay: as a reader has corrected it; judge: what it means.
 
 Volumes are read one at a time and dropped; what alignment needs of a scan is small and kept for all visits, so that no
 volume is read twice.
@@ -6,27 +6,29 @@ volume is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lesiontrack import assess
+from lesiontrack import assess, review
 from lesiontrack.align import Prepared, align, prepare
 from lesiontrack.domain.geometry import Grid, Segmentation, Volume
 from lesiontrack.domain.history import History, Registration
 from lesiontrack.domain.lesion import Lesion, TreatedZone
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
-from lesiontrack.domain.study import Compartment, Scan, Subject, Visit
+from lesiontrack.domain.study import Compartment, Scan, Site, Subject, Visit
 from lesiontrack.domain.view import View
 from lesiontrack.errors import ArchiveError, LesiontrackError, SegmentationError
-from lesiontrack.link import chain
-from lesiontrack.measure import Measured, lesion_view, measure, place_view, slice_view
+from lesiontrack.link import Regrouper, chain
+from lesiontrack.measure import Measured, is_measurable, lesion_view, measure, place_view, slice_view
+from lesiontrack.review import Decision, Replayed
 from lesiontrack.settings import Settings
 
-__all__ = ["Observed", "Read", "judge", "observe"]
+__all__ = ["Observed", "Read", "Replayer", "judge", "observe", "replay"]
 
 Read = Callable[[Scan], tuple[Volume, Segmentation | None]]
 
@@ -46,12 +48,15 @@ class Observed:
     ----------
     label_maps
         File stem -> (grid, uint16 (k, j, i)), label = lesion number.
+    map_of
+        Series Instance UID -> file stem of its label map.
     notes
         What was mended or left out without harm: a tilt resampled, a speck dropped.
     """
 
     history: History
     label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]]
+    map_of: dict[str, str]
     views: tuple[View, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
@@ -71,6 +76,7 @@ class _Road:
         self.prepared: list[Prepared] = []
         self.views: list[View] = []
         self.label_maps: dict[str, tuple[Grid, NDArray[np.uint16]]] = {}
+        self.map_of: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.liver_modality: str | None = None
@@ -128,6 +134,7 @@ class _Road:
         if stem in self.label_maps:
             stem = f"{stem}_{len(self.label_maps)}"
         self.label_maps[stem] = (volume.grid, measured.label_map)
+        self.map_of[scan.series_uid] = stem
         return scan
 
     def _once(self, visit: Visit, scan: Scan, measured: Measured) -> Measured:
@@ -264,6 +271,7 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
     return Observed(
         history=history,
         label_maps=road.label_maps,
+        map_of=road.map_of,
         views=tuple(road.views),
         problems=(*road.problems, *unplaced),
         notes=tuple(road.notes),
@@ -273,3 +281,61 @@ def observe(subject: Subject, read: Read, settings: Settings) -> Observed:
 def judge(history: History, settings: Settings) -> Judgement:
     """Judge a history: roles, responses by each rule set, progression, eligibility, robustness."""
     return assess.judge(history, settings.assess)
+
+
+class Replayer:
+    """Replays decisions onto one machine's history, again and again; keeps what linking has computed.
+
+    Parameters
+    ----------
+    machine
+        As observed: a history onto which nothing was replayed.
+    """
+
+    def __init__(self, machine: History, settings: Settings) -> None:
+        self._machine = machine
+        self._settings = settings
+        self._regrouper = Regrouper(machine, settings.link)
+
+    def replay(self, decisions: Sequence[Decision], *, reader: str | None = None) -> Replayed:
+        """Return the history as read; without a decision in force the machine's own.
+
+        Parameters
+        ----------
+        decisions
+            Of this subject, in the order in which they were made.
+        reader
+            Whose reading it becomes; by default that of the only reader.
+        """
+        revision = review.revise(
+            self._machine,
+            decisions,
+            measurable=self._is_measurable,
+            baselines=assess.baselines(self._machine),
+            reader=reader,
+        )
+        review_below = self._settings.link.review_below
+        if not revision.in_force:
+            return review.untouched(revision, review_below=review_below)
+        tracking = self._regrouper.tracking(revision.lesions, revision.grouping)
+        return review.complete(
+            revision,
+            links=tracking.links,
+            tracks=tracking.tracks,
+            missing=tracking.missing,
+            review_below=review_below,
+        )
+
+    def _is_measurable(self, lesion: Lesion) -> bool:
+        """A slice thickness that nobody knows lets nothing pass (response rules, section 2)."""
+        if lesion.slice_thickness_mm is None:
+            return False
+        size_mm = lesion.short_axis_mm if lesion.site == Site.LYMPH_NODE else lesion.longest_diameter_mm
+        return is_measurable(size_mm, lesion.site, Decimal(str(lesion.slice_thickness_mm)), self._settings.measure)
+
+
+def replay(
+    machine: History, decisions: Sequence[Decision], settings: Settings, *, reader: str | None = None
+) -> Replayed:
+    """Replay decisions onto a machine's history; pure. See `Replayer`."""
+    return Replayer(machine, settings).replay(decisions, reader=reader)

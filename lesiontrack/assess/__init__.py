@@ -2,7 +2,7 @@
 
 from lesiontrack.assess.criteria import GROUP, PRIMARY, Criterion, criteria
 from lesiontrack.assess.engine import assess
-from lesiontrack.assess.judgement import judge, timepoint_phases
+from lesiontrack.assess.judgement import baselines, judge, timepoint_phases
 from lesiontrack.assess.settings import AssessSettings, LocalMode
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Criterion",
     "LocalMode",
     "assess",
+    "baselines",
     "criteria",
     "judge",
     "timepoint_phases",

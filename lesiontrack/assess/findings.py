@@ -1,6 +1,7 @@
-"""What a reader says in the clinical table ``findings``: of tracks, and of lesions that no segmentation shows.
+"""What a reader says: in the clinical table ``findings``, and by decisions that were replayed onto the history.
 
-A row's ``lesion`` is a track id, or any other name for a lesion of its own. A reader's word wins over the machine.
+A row's ``lesion`` is a track id, or any other name for a lesion of its own. A reader's word wins over the machine, and
+a decision over a row of the table.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from decimal import Decimal
 from lesiontrack.assess.looks import is_node
 from lesiontrack.assess.organs import organ_of
 from lesiontrack.domain.history import History
+from lesiontrack.domain.lesion import Role
 from lesiontrack.domain.outcome import Query
 from lesiontrack.domain.reads import Form, Measurement, NewStatus, NonTargetStatus, SiteStatus
 from lesiontrack.domain.study import Finding, Subject
@@ -65,7 +67,13 @@ class ReaderRows:
                 self._rows[lesion, timepoint] = row
                 if lesion not in names:
                     self.own.setdefault(lesion, row)
-        self.visits = frozenset(by_visit)
+        tracks = {track.track_id: track for track in history.tracks}
+        for word in history.reading.words:
+            site = tracks[word.track_id].site
+            row = Finding(date=word.date, lesion=word.track_id, site=site, role="", status=word.status.value)
+            self._rows[word.track_id, word.timepoint] = row
+        self._roles = {(word.track_id, word.timepoint): word for word in history.reading.roles}
+        self.visits = frozenset(by_visit) | frozenset(word.timepoint for word in history.reading.words)
         self._lost = lost
 
     def row(self, lesion: str, timepoint: int) -> Finding | None:
@@ -74,8 +82,21 @@ class ReaderRows:
 
     def role(self, lesion: str, timepoint: int) -> str | None:
         """Return the role that a reader gives a lesion at a visit: TARGET, NON_TARGET, NEW."""
+        decided = self._roles.get((lesion, timepoint))
+        if decided is not None:
+            return decided.role.value
         row = self.row(lesion, timepoint)
         return row.role.upper().replace("-", "_") if row is not None and row.role else None
+
+    def role_reason(self, lesion: str, timepoint: int) -> str:
+        """Return why a reader gives a lesion its role; empty where that is not said."""
+        decided = self._roles.get((lesion, timepoint))
+        return "" if decided is None else decided.reason
+
+    def chosen(self, lesion: str, timepoint: int) -> bool:
+        """Tell whether a reader decided that a lesion is a target, measurable or not."""
+        decided = self._roles.get((lesion, timepoint))
+        return decided is not None and decided.role is Role.TARGET
 
     def timepoints(self, lesion: str) -> list[int]:
         """Return the visits at which a reader says something of a lesion."""

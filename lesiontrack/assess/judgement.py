@@ -20,14 +20,14 @@ from lesiontrack.domain.outcome import ExploratoryPoint, Judgement, PhaseJudgeme
 from lesiontrack.domain.reads import Phase
 from lesiontrack.domain.study import Site
 
-__all__ = ["judge", "timepoint_phases"]
+__all__ = ["baselines", "judge", "timepoint_phases"]
 
 # Volume growth that goes with 20 % in diameter (RECIST 1.1, 4.3.4): 1.2 to the third power.
 _VOLUME_GROWTH = 1.73
 _LIVER = ("LIVER", "HEPATIC")
 
 
-def judge(history: History, settings: AssessSettings, *, reader: str = "machine") -> Judgement:
+def judge(history: History, settings: AssessSettings, *, reader: str | None = None) -> Judgement:
     """Judge one subject from what its images, clinical facts and readers say.
 
     Parameters
@@ -35,8 +35,10 @@ def judge(history: History, settings: AssessSettings, *, reader: str = "machine"
     history
         With or without decisions replayed onto it.
     reader
-        Whose history it is; what is judged from ``machine`` alone is provisional.
+        Whose history it is, by default the one that the history names; what is judged from ``machine`` alone is
+        provisional.
     """
+    reader = reader or history.reading.reader
     readings = Readings(history, settings, reader)
     phases = split_phases(history.subject, readings.rows.visits)
     clinical = history.subject.clinical
@@ -70,6 +72,12 @@ def judge(history: History, settings: AssessSettings, *, reader: str = "machine"
 def timepoint_phases(history: History) -> Mapping[int, str]:
     """Return the phase of each visit, as the table ``timepoints`` has it: INDUCTION, STUDY, BOTH."""
     return split_phases(history.subject, ReaderRows(history).visits).labels
+
+
+def baselines(history: History) -> frozenset[int]:
+    """Return the visits from which a phase starts: roles are given there."""
+    phases = split_phases(history.subject, ReaderRows(history).visits)
+    return frozenset(part[0] for part in (phases.induction, phases.study) if part)
 
 
 def _induction_start(history: History, phases: Phases) -> dt.date:

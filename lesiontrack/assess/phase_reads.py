@@ -16,6 +16,7 @@ from lesiontrack.assess.treated_sites import TreatedSites
 from lesiontrack.domain.history import History
 from lesiontrack.domain.lesion import Lesion, Role, Track
 from lesiontrack.domain.outcome import Query, RoleAssignment
+from lesiontrack.domain.reading import MACHINE
 from lesiontrack.domain.reads import (
     Form,
     Measurement,
@@ -52,6 +53,11 @@ class Readings:
         self.newcomers = Newcomers(history, self.looks, settings)
         self.sites = TreatedSites(history, self.looks, self.newcomers, self.rows, settings)
         self.therapies = self.looks.therapies()
+
+    def is_provisional(self, timepoint: int) -> bool:
+        """Tell whether no reader stands for what is read at a visit (contract, section 4)."""
+        own = self.history.reading.reader
+        return self.reader == MACHINE or (own != MACHINE and timepoint not in self.history.reading.confirmed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,15 +166,18 @@ class PhaseReads:
     def _seen_at_baseline(self, track: Track, lesions: tuple[Lesion, ...]) -> _Known:
         measurable = any(lesion.measurable for lesion in lesions)
         before = self._treated_before(track) or track.recurrence_of is not None
+        length_mm = self._readings.looks.total_mm(lesions)
         candidate = None
-        if before:
-            reason = "at a locally treated site: no target"
-        elif measurable:
-            length_mm = self._readings.looks.total_mm(lesions)
-            candidate = Candidate(lesion_id=track.track_id, organ=track.site, length_mm=length_mm)
+        if measurable and not before:
             reason = f"measurable, {length_mm} mm"
         else:
-            reason = "not measurable"
+            reason = "at a locally treated site: no target" if before else "not measurable"
+        chosen = self._readings.rows.chosen(track.track_id, self._baseline)
+        if (measurable and not before) or chosen:
+            candidate = Candidate(lesion_id=track.track_id, organ=track.site, length_mm=length_mm)
+        if chosen and (before or not measurable):
+            text = f"a target by a reader's choice, though {reason}"
+            self._query("TARGET_BY_CHOICE", text, self._baseline, track.track_id)
         return _Known(
             lesion_id=track.track_id, organ=track.site, candidate=candidate, reason=reason, measurable=measurable
         )
@@ -218,7 +227,8 @@ class PhaseReads:
         for known in self._known.values():
             chosen = known.lesion_id in targets
             role = Role.TARGET if chosen else Role.NON_TARGET
-            by = "by a reader: " if self._role_read(known.lesion_id) == role else ""
+            why = self._readings.rows.role_reason(known.lesion_id, self._baseline)
+            by = f"by a reader: {f'{why}; ' if why else ''}" if self._role_read(known.lesion_id) == role else ""
             also = ", beyond the targets allowed" if known.candidate is not None and not chosen and not by else ""
             found.append(self._role(known.lesion_id, role, known.measurable, f"{by}{known.reason}{also}"))
         for new in self._new.values():
@@ -275,7 +285,7 @@ class PhaseReads:
             sites=self._readings.sites.at(timepoint) if after else (),
             rebaseline=timepoint == self._plan.rebaseline,
             scan_dates=tuple(sorted({scan.date for scan in visit.scans})),
-            provisional=self._readings.reader == "machine",
+            provisional=self._readings.is_provisional(timepoint),
         )
 
     def _measurements(self, timepoint: int, targets: frozenset[str]) -> Iterable[Measurement]:

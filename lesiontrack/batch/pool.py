@@ -23,6 +23,7 @@ from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import ClinicalError, LesiontrackError, ReadsError
+from lesiontrack.io.history import machine_document
 from lesiontrack.io.settings import TRANSPORT
 from lesiontrack.io.store import safe_name, stored_key, write_json, write_subject
 from lesiontrack.io.study import read_scan
@@ -138,6 +139,7 @@ def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
         frames=frames,
         label_maps=observed.label_maps,
         registrations=observed.history.registrations,
+        machine=machine_document(observed.history, observed.map_of),
         views=observed.views,
         provenance={
             "key": job.key,

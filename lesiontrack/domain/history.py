@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lesiontrack.domain.geometry import Transform
 from lesiontrack.domain.lesion import Lesion, Link, Missing, Track, TreatedZone
+from lesiontrack.domain.reading import Reading
 from lesiontrack.domain.study import Subject, Visit
 from lesiontrack.errors import ReadsError
 
@@ -59,6 +60,8 @@ class History:
         Of all visits.
     links, tracks, missing
         What belongs together through time.
+    reading
+        Whose it is, and what was said of its lesions beyond what they are.
     """
 
     subject: Subject
@@ -68,6 +71,7 @@ class History:
     links: tuple[Link, ...] = ()
     tracks: tuple[Track, ...] = ()
     missing: tuple[Missing, ...] = ()
+    reading: Reading = field(default_factory=Reading)
     _index: dict[tuple[int, int], Lesion] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

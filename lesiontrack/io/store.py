@@ -1,7 +1,7 @@
 """The result folder: every file whole or not at all, names that are safe, tables in Parquet and CSV.
 
 A subject's folder is written aside, synced, and moved into place in one step; what a reader decided (files
-``decisions-*.jsonl``) is carried over from the folder that it replaces.
+``decisions-*``) is carried over from the folder that it replaces, nobody being able to decide meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,8 @@ from lesiontrack.domain.geometry import Grid
 from lesiontrack.domain.history import Registration
 from lesiontrack.domain.view import View
 from lesiontrack.errors import TableError
+from lesiontrack.io.chained_log import locked
+from lesiontrack.io.history import transform_arrays
 from lesiontrack.io.nifti import write_label_map
 from lesiontrack.tables import COHORT_TABLES, empty, validate
 from lesiontrack.tables.schema import Kind
@@ -40,6 +43,7 @@ __all__ = [
     "safe_name",
     "stored_key",
     "subject_folder",
+    "subject_lock",
     "sweep",
     "write_json",
     "write_subject",
@@ -70,6 +74,11 @@ def safe_name(subject_id: str) -> str:
 def subject_folder(out: Path, subject_id: str) -> Path:
     """Return the folder of a subject's results."""
     return out / "subjects" / safe_name(subject_id)
+
+
+def subject_lock(out: Path, subject_id: str) -> Path:
+    """Return the lock of a subject's decisions; it lies outside of the folder that a rerun replaces."""
+    return out / ".locks" / f"{safe_name(subject_id)}.lock"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -206,6 +215,7 @@ def write_subject(
     registrations: Iterable[Registration],
     views: Iterable[View],
     provenance: Mapping[str, Any],
+    machine: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a subject's folder whole, replacing an earlier one and keeping its readers' decisions.
 
@@ -213,6 +223,8 @@ def write_subject(
     ----------
     label_maps
         File stem -> grid and uint16 (k, j, i) array; written as ``<stem>.nii.gz``, label = lesion number.
+    machine
+        The history before any decision (`io.history.machine_document`), for decisions to be replayed onto.
     """
     final = subject_folder(out, subject_id)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -222,11 +234,14 @@ def write_subject(
             write_table(aside, name, data)
         for stem, (grid, labels) in label_maps.items():
             write_label_map(aside / f"{stem}.nii.gz", grid, labels)
-        _write_transforms(aside / "transforms.npz", registrations)
+        _write_arrays(aside / "transforms.npz", transform_arrays(registrations))
         _write_views(aside / "views.npz", views)
+        if machine is not None:
+            write_json(aside / "machine.json", machine)
         write_json(aside / "provenance.json", {**provenance, "subject_id": subject_id})
         _sync(aside)
-        _swap(aside, final)
+        with locked(subject_lock(out, subject_id)) if final.is_dir() else nullcontext():
+            _swap(aside, final)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -235,8 +250,8 @@ def write_subject(
 
 def _swap(aside: Path, final: Path) -> None:
     if final.is_dir():
-        for decisions in final.glob("decisions-*.jsonl"):
-            shutil.copy2(decisions, aside / decisions.name)
+        for decisions in final.glob("decisions-*"):
+            os.link(decisions, aside / decisions.name)
         old = Path(tempfile.mkdtemp(dir=final.parent, prefix=".old-"))
         final.replace(old)
         aside.replace(final)
@@ -273,15 +288,7 @@ def _sync(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _write_transforms(path: Path, registrations: Iterable[Registration]) -> None:
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    for reg in registrations:
-        for way, transform in (("forward", reg.forward), ("backward", reg.backward)):
-            key = f"{reg.timepoint_from}|{reg.series_from}|{reg.timepoint_to}|{reg.series_to}|{way}"
-            arrays[f"{key}|affine"] = transform.affine
-            if transform.displacement_mm is not None and transform.grid is not None:
-                arrays[f"{key}|displacement_mm"] = transform.displacement_mm
-                arrays[f"{key}|grid_affine"] = transform.grid.affine
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -293,8 +300,7 @@ def _write_views(path: Path, views: Iterable[View]) -> None:
         arrays[f"image{number}"] = view.pixels
         described.append(view.describe())
     arrays["views"] = np.frombuffer(json.dumps(described).encode(), dtype=np.uint8)
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    _write_arrays(path, arrays)
 
 
 def load_views(folder: Path) -> list[View]:

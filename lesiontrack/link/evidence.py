@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Evidence:
 
     def __init__(self, subject: Subject, lesions: Iterable[Lesion], routes: Routes, settings: LinkSettings) -> None:
         self.subject = subject
-        self.lesions = tuple(sorted(lesions, key=_canonical))
+        self.lesions: tuple[Lesion, ...] = tuple(sorted(lesions, key=_canonical))
         self.routes = routes
         self._settings = settings
         n = len(self.lesions)
@@ -86,6 +87,16 @@ class Evidence:
         weight = np.array([1.0 / place.spread_mm**2 for place in used])
         point = np.average([place.point_lps_mm for place in used], axis=0, weights=weight)
         return Place(point, float(1.0 / np.sqrt(weight.max())), trusted=bool(trusted))
+
+    def restated(self, lesions: Iterable[Lesion]) -> Evidence:
+        """Return the same evidence with lesions that are the same to linking, but for diameters and the like.
+
+        Each replaces the one of its visit and number; the others stay, so that they still hold the field.
+        """
+        found = {(lesion.timepoint, lesion.lesion_id): lesion for lesion in lesions}
+        other = copy(self)
+        other.lesions = tuple(found.get((x.timepoint, x.lesion_id), x) for x in self.lesions)
+        return other
 
     def group(self, index: int) -> str:
         """Return which lesions a lesion may be linked to: all hepatic ones, or those of the same site."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lesiontrack.domain.lesion import Fate, Link, Missing, MissingState, Track
+from lesiontrack.domain.reading import MACHINE
 from lesiontrack.domain.study import Method
 from lesiontrack.link.draft import Draft, Visits, members_at
 from lesiontrack.link.evidence import Evidence
@@ -25,8 +26,12 @@ _FATE_OF = {
 _RIVAL_PROBABILITY = 0.2
 
 
+def _never(_: Draft, __: Draft) -> bool:
+    return False
+
+
 class Finish:
-    """Makes tracks of drafts, all of them being known."""
+    """Makes tracks of drafts, all of them being known; ``apart`` tells which a reader said are not the same."""
 
     def __init__(
         self,
@@ -36,8 +41,11 @@ class Finish:
         evidence: Evidence,
         visits: Visits,
         settings: LinkSettings,
+        *,
+        apart: Callable[[Draft, Draft], bool] = _never,
     ) -> None:
         self._drafts = drafts
+        self._apart = apart
         self._names = names
         self._missing = missing
         self._evidence = evidence
@@ -119,7 +127,13 @@ class Finish:
         for other in self._drafts:
             earlier = [m for m in other.members if self._evidence.lesions[m].timepoint < first]
             treated = other.treated_from is not None and other.treated_from <= first
-            if other is draft or treated or not earlier or members_at(other, self._evidence, first):
+            if (
+                other is draft
+                or treated
+                or not earlier
+                or members_at(other, self._evidence, first)
+                or self._apart(other, draft)
+            ):
                 continue
             known = odds[earlier][np.isfinite(odds[earlier])]
             if len(known):
@@ -138,5 +152,5 @@ def _unsure_links(links: Sequence[Link], settings: LinkSettings) -> tuple[str, .
     return tuple(
         f"LINK_UNSURE: visit {link.timepoint_from} to {link.timepoint_to} ({link.confidence:.2f})"
         for link in links
-        if link.confidence < settings.review_below
+        if link.confidence < settings.review_below and link.author == MACHINE
     )

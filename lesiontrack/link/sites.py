@@ -12,7 +12,10 @@ from lesiontrack.link.draft import Draft, Visits
 from lesiontrack.link.evidence import Evidence
 from lesiontrack.link.settings import LinkSettings
 
-__all__ = ["cut_at_control", "recurrences"]
+__all__ = ["CUT", "cut_at_control", "recurrences"]
+
+# Why the later part of a treated track that was cut is a track of its own.
+CUT = "RECURRENCE: back after a clean control"
 
 
 def cut_at_control(drafts: list[Draft], evidence: Evidence, visits: Visits) -> list[Draft]:
@@ -33,9 +36,7 @@ def cut_at_control(drafts: list[Draft], evidence: Evidence, visits: Visits) -> l
             result.append(draft)
             continue
         result.append(replace(draft, members=before))
-        result.append(
-            Draft(members=after, recurrence_of=before[0], reasons=("RECURRENCE: back after a clean control",))
-        )
+        result.append(Draft(members=after, recurrence_of=before[0], reasons=(CUT,)))
     return result
 
 

@@ -92,8 +92,16 @@ def treat(
     zones: Sequence[TreatedZone],
     names: Names,
     settings: LinkSettings,
+    *,
+    read: Sequence[tuple[int, LocalTreatment]] = (),
 ) -> Treated:
     """Give every row of ``local_treatments`` to the drafts that it names, then place the rows that name none.
+
+    Parameters
+    ----------
+    read
+        (index of a lesion, treatment) that a reader gives; a row that names nothing, of the same day and method, is
+        then the same treatment.
 
     Returns
     -------
@@ -101,6 +109,9 @@ def treat(
         Drafts in the same order; sentences about rows that fit no track.
     """
     placing = _Placing(drafts, evidence, visits, zones, settings)
+    for member, treatment in read:
+        placing.give(next(n for n, draft in enumerate(drafts) if member in draft.members), treatment)
+    said = {(treatment.date, treatment.method) for _, treatment in read}
     clinical = evidence.subject.clinical
     rows = sorted(clinical.local_treatments if clinical else (), key=lambda t: (t.date, t.method, t.session or ""))
     unknown: dict[tuple[dt.date, str], list[LocalTreatment]] = {}
@@ -111,7 +122,7 @@ def treat(
             _by_place(placing, row)
         elif row.all_lesions:
             _all(placing, row)
-        else:
+        elif (row.date, row.method) not in said:
             unknown.setdefault((row.date, row.method), []).append(row)
     for group in unknown.values():
         _by_traces(placing, group)

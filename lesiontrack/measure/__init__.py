@@ -2,7 +2,7 @@
 
 from lesiontrack.measure.count import Count, count
 from lesiontrack.measure.diameter import Diameters, longest_diameters, tenth_mm
-from lesiontrack.measure.measurement import Measured, measure
+from lesiontrack.measure.measurement import Measured, is_measurable, measure
 from lesiontrack.measure.settings import MeasureSettings
 from lesiontrack.measure.view import lesion_view, place_view, slice_view
 
@@ -12,6 +12,7 @@ __all__ = [
     "MeasureSettings",
     "Measured",
     "count",
+    "is_measurable",
     "lesion_view",
     "longest_diameters",
     "measure",

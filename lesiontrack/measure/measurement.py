@@ -18,7 +18,7 @@ from lesiontrack.measure.diameter import Diameters, longest_diameters, tenth_mm
 from lesiontrack.measure.settings import MeasureSettings
 from lesiontrack.measure.surroundings import contrast_ratio, site_of, surroundings
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "is_measurable", "measure"]
 
 PointLps = tuple[float, float, float]
 LARGEST_NUMBER = int(np.iinfo(np.uint16).max)
@@ -203,7 +203,7 @@ def _lesion(part: Part, number: int, scene: _Scene) -> Lesion:
         longest_diameter_mm=longest_mm,
         short_axis_mm=short_mm,
         volume_mm3=float(np.count_nonzero(part.mask) * grid.voxel_volume_mm3),
-        measurable=not too_small and _measurable(size_mm, site, scene),
+        measurable=not too_small and is_measurable(size_mm, site, scene.slice_thickness_mm, scene.settings),
         status=LesionStatus.TSTM if too_small else LesionStatus.PRESENT,
         sop_instance_uid=volume.sop_instance_uids[slice_index] if volume.sop_instance_uids else "",
         diameter_ends_lps_mm=_ends(grid, part, diameters.longest_ends_kji),
@@ -218,13 +218,18 @@ def _lesion(part: Part, number: int, scene: _Scene) -> Lesion:
     )
 
 
-def _measurable(size_mm: Decimal, site: str, scene: _Scene) -> bool:
-    """Tell whether a lesion is measurable by size, slice thickness and site (response rules, section 2)."""
-    settings = scene.settings
+def is_measurable(size_mm: Decimal, site: str, slice_thickness_mm: Decimal, settings: MeasureSettings) -> bool:
+    """Tell whether a lesion is measurable by size, slice thickness and site (response rules, section 2).
+
+    Parameters
+    ----------
+    size_mm
+        Longest diameter; the short axis of a node.
+    """
     if site == Site.BONE and not settings.bone_measurable:
         return False
     least_mm = settings.measurable_node_mm if site == Site.LYMPH_NODE else settings.measurable_mm
-    return size_mm >= max(least_mm, settings.measurable_slices * scene.slice_thickness_mm)
+    return size_mm >= max(least_mm, settings.measurable_slices * slice_thickness_mm)
 
 
 def _doubts(part: Part, contrast: float | None, too_small: bool, scene: _Scene) -> tuple[str, ...]:
