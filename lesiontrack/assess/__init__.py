@@ -1,6 +1,6 @@
 """Reads and histories -> assessments: RECIST 1.1, locally treated lesions, eligibility, robustness."""
 
-from lesiontrack.assess.criteria import GROUP, PRIMARY, Criterion, criteria
+from lesiontrack.assess.criteria import GROUP, PRIMARY, Criterion, by_every_criterion, criteria
 from lesiontrack.assess.engine import assess
 from lesiontrack.assess.judgement import baselines, judge, timepoint_phases
 from lesiontrack.assess.settings import AssessSettings, LocalMode
@@ -13,6 +13,7 @@ __all__ = [
     "LocalMode",
     "assess",
     "baselines",
+    "by_every_criterion",
     "criteria",
     "judge",
     "timepoint_phases",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from lesiontrack.assess.settings import AssessSettings
-from lesiontrack.domain.outcome import Response
+from lesiontrack.domain.outcome import Reason, Response
 
-__all__ = ["TimedResponse", "best_overall_response", "confirmed_best_overall_response", "until_progression"]
+__all__ = ["Best", "TimedResponse", "best_overall_response", "confirmed_best_overall_response", "until_progression"]
+
+_SECTION = "rule book, 8; RECIST 1.1, 4.4.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,42 @@ class TimedResponse:
     date: dt.date
     response: Response
     target_disease: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """A best overall response, and the visits that make it: a response and its confirmation, or the first such visit.
+
+    Without visits there was none that counts.
+    """
+
+    response: Response
+    visits: tuple[TimedResponse, ...] = ()
+
+    def reason(self, rule: str, start: dt.date, settings: AssessSettings) -> Reason:
+        """Return why it is that; ``rule`` names the kind, ``start`` is day 0."""
+        days = [Decimal((visit.date - start).days) for visit in self.visits]
+        numbers = [("day", day) for day in days[:1]]
+        if not days:
+            text = "no visit from treatment start to the first progression counts"
+        elif len(days) > 1:
+            text = "on day {day}, confirmed {days_between} days later, at least {confirm_days}"
+            numbers += [("days_between", days[-1] - days[0]), ("confirm_days", Decimal(settings.confirm_days))]
+        elif self.response in (Response.SD, Response.NON_CR_NON_PD):
+            text = "no better response counts, and on day {day}, at least {min_sd_days}, the disease was no worse"
+            numbers.append(("min_sd_days", Decimal(settings.min_sd_days)))
+        elif self.response is Response.PD:
+            text = "progression on day {day}, and no better response counts before it"
+        else:
+            text = "the first of the best responses is on day {day}"
+        return Reason(
+            rule=rule,
+            section=_SECTION,
+            outcome=self.response.value,
+            text=text,
+            numbers=tuple(numbers),
+            scans=tuple(visit.date.isoformat() for visit in self.visits),
+        )
 
 
 def until_progression(sequence: Sequence[TimedResponse]) -> list[TimedResponse]:
@@ -31,7 +70,7 @@ def until_progression(sequence: Sequence[TimedResponse]) -> list[TimedResponse]:
     return kept
 
 
-def best_overall_response(sequence: Sequence[TimedResponse], start: dt.date, settings: AssessSettings) -> Response:
+def best_overall_response(sequence: Sequence[TimedResponse], start: dt.date, settings: AssessSettings) -> Best:
     """Return the best response without confirmation.
 
     CR > PR > NED > SD > NON-CR/NON-PD > PD > NE; SD and NON-CR/NON-PD count from the minimum duration on.
@@ -43,27 +82,29 @@ def best_overall_response(sequence: Sequence[TimedResponse], start: dt.date, set
     start
         Day 0 of the minimum duration.
     """
-    seen = {item.response for item in sequence}
     for response in (Response.CR, Response.PR, Response.NED):
-        if response in seen:
-            return response
+        found = _first(sequence, response)
+        if found is not None:
+            return Best(response, (found,))
     return _without_response(sequence, start, settings, as_stable=(Response.SD,), as_neither=(Response.NON_CR_NON_PD,))
 
 
 def confirmed_best_overall_response(
     sequence: Sequence[TimedResponse], start: dt.date, settings: AssessSettings
-) -> Response:
+) -> Best:
     """Return the best response where CR and PR must be confirmed (RECIST 1.1, table 3).
 
     A response that is never confirmed leaves SD when a CR, PR or SD visit is late enough; a CR of non-target disease
     alone leaves NON-CR/NON-PD.
     """
-    if any(_confirms_cr(sequence, i, settings) for i in range(len(sequence))):
-        return Response.CR
-    if any(_confirms_pr(sequence, i, settings) for i in range(len(sequence))):
-        return Response.PR
-    if any(item.response is Response.NED for item in sequence):
-        return Response.NED
+    for response, confirming in ((Response.CR, _confirming_cr), (Response.PR, _confirming_pr)):
+        for place, item in enumerate(sequence):
+            later = confirming(sequence, place, settings)
+            if later is not None:
+                return Best(response, (item, later))
+    disease_free = _first(sequence, Response.NED)
+    if disease_free is not None:
+        return Best(Response.NED, (disease_free,))
     return _without_response(
         sequence,
         start,
@@ -73,6 +114,10 @@ def confirmed_best_overall_response(
     )
 
 
+def _first(sequence: Sequence[TimedResponse], *wanted: Response) -> TimedResponse | None:
+    return next((item for item in sequence if item.response in wanted), None)
+
+
 def _without_response(
     sequence: Sequence[TimedResponse],
     start: dt.date,
@@ -80,40 +125,44 @@ def _without_response(
     *,
     as_stable: tuple[Response, ...],
     as_neither: tuple[Response, ...],
-) -> Response:
+) -> Best:
     late = [item for item in sequence if (item.date - start).days >= settings.min_sd_days]
     # Of the responses that leave SD only a CR occurs without target disease.
-    if any(item.response in as_stable and item.target_disease for item in late):
-        return Response.SD
-    if any(item.response in as_neither for item in late):
-        return Response.NON_CR_NON_PD
-    if any(item.response is Response.PD for item in sequence):
-        return Response.PD
-    return Response.NE
+    stable = _first([item for item in late if item.target_disease], *as_stable)
+    neither = _first(late, *as_neither)
+    progressed = _first(sequence, Response.PD)
+    for response, item in (
+        (Response.SD, stable),
+        (Response.NON_CR_NON_PD, neither),
+        (Response.PD, progressed),
+    ):
+        if item is not None:
+            return Best(response, (item,))
+    return Best(Response.NE)
 
 
-def _confirms_cr(sequence: Sequence[TimedResponse], first: int, settings: AssessSettings) -> bool:
-    """Tell whether the CR at ``first`` is confirmed: a CR far enough, only CR and NE between, NE not too often."""
+def _confirming_cr(sequence: Sequence[TimedResponse], first: int, settings: AssessSettings) -> TimedResponse | None:
+    """Return what confirms a CR at ``first``: a CR far enough, only CR and NE between, NE not too often; else None."""
     if sequence[first].response is not Response.CR:
-        return False
+        return None
     unread = 0
     for later in sequence[first + 1 :]:
         if later.response is Response.CR:
             if _far_enough(sequence[first], later, settings):
-                return True
+                return later
         elif later.response is Response.NE:
             unread += 1
             if unread > settings.max_ne_between:
-                return False
+                return None
         else:
-            return False
-    return False
+            return None
+    return None
 
 
-def _confirms_pr(sequence: Sequence[TimedResponse], first: int, settings: AssessSettings) -> bool:
-    """Tell whether the PR at ``first`` is confirmed by a CR or PR; a PR after any CR confirms nothing."""
+def _confirming_pr(sequence: Sequence[TimedResponse], first: int, settings: AssessSettings) -> TimedResponse | None:
+    """Return the CR or PR that confirms a PR at ``first``, else None; a PR after any CR confirms nothing."""
     if sequence[first].response is not Response.PR:
-        return False
+        return None
     unread = 0
     had_sd = False
     had_cr = any(item.response is Response.CR for item in sequence[:first])
@@ -121,14 +170,14 @@ def _confirms_pr(sequence: Sequence[TimedResponse], first: int, settings: Assess
         if later.response is Response.CR or (later.response is Response.PR and not had_cr):
             had_cr = later.response is Response.CR
             if _far_enough(sequence[first], later, settings):
-                return True
+                return later
         elif later.response is Response.NE and unread < settings.max_ne_between:
             unread += 1
         elif later.response is Response.SD and settings.accept_sd_between and not had_sd:
             had_sd = True
         else:
-            return False
-    return False
+            return None
+    return None
 
 
 def _far_enough(first: TimedResponse, later: TimedResponse, settings: AssessSettings) -> bool:

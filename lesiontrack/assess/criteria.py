@@ -11,11 +11,13 @@ where ``my_criterion(reads, settings)`` returns an Assessment.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Protocol
 
 from lesiontrack.assess.engine import assess
+from lesiontrack.assess.local import locally_treated
 from lesiontrack.assess.settings import AssessSettings, LocalMode
 from lesiontrack.domain.outcome import Assessment
 from lesiontrack.domain.reads import Reads
@@ -25,6 +27,7 @@ __all__ = [
     "GROUP",
     "PRIMARY",
     "Criterion",
+    "by_every_criterion",
     "criteria",
     "recist11",
     "recist11_as_measured",
@@ -92,6 +95,24 @@ def criteria() -> Mapping[str, Criterion]:
         if not callable(loaded):
             raise SettingsError(f"criterion {entry.name} is no function", found=entry.value)
         found[entry.name] = loaded
+    return found
+
+
+def by_every_criterion(reads: Reads, settings: AssessSettings) -> Mapping[str, Assessment]:
+    """Judge reads under every registered criterion: name -> assessment.
+
+    Raises
+    ------
+    SettingsError
+        If a registered criterion cannot be used.
+    """
+    found: dict[str, Assessment] = {}
+    for name, criterion in criteria().items():
+        if name in _OWN and PRIMARY in found and not locally_treated(reads):
+            # The project's own rule sets differ in what they make of local treatment, and in nothing else.
+            found[name] = replace(found[PRIMARY], rules=name)
+        else:
+            found[name] = criterion(reads, settings)
     return found
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
+from lesiontrack.assess.baseline import baseline_queries
 from lesiontrack.assess.best import (
     TimedResponse,
     best_overall_response,
     confirmed_best_overall_response,
     until_progression,
 )
-from lesiontrack.assess.progression import Progression, first_date_of, first_progression
+from lesiontrack.assess.durations import control_at, controls, response_duration, stable_duration
+from lesiontrack.assess.progression import Progression, first_progression, first_site_reason, first_triggers
 from lesiontrack.assess.settings import AssessSettings
 from lesiontrack.assess.timeline import Timeline, judge_visits
-from lesiontrack.domain.outcome import Assessment, Duration, Query, Response, VisitResponse
+from lesiontrack.domain.outcome import Assessment, Response, Trigger, VisitResponse
 from lesiontrack.domain.reads import Reads
 from lesiontrack.domain.study import Compartment
 
 __all__ = ["assess"]
-
-_CONTROL = (Response.CR, Response.PR, Response.SD)
 
 
 def assess(reads: Reads, settings: AssessSettings, *, rules: str = "recist11-local") -> Assessment:
@@ -37,11 +36,13 @@ def assess(reads: Reads, settings: AssessSettings, *, rules: str = "recist11-loc
         Never for reads that exist: they are checked when made.
     """
     timeline = judge_visits(reads, settings)
-    progression = first_progression(timeline.visits)
+    visits = timeline.visits
+    progression = first_progression(visits)
     start = reads.treatment_start or reads.baseline.date
     sequence = _counted(reads, timeline, progression, start, settings)
     unconfirmed = best_overall_response(sequence, start, settings)
-    visits = timeline.visits
+    confirmed = confirmed_best_overall_response(sequence, start, settings)
+    first = first_triggers(visits)
     return Assessment(
         subject_id=reads.subject_id,
         phase=reads.phase,
@@ -51,8 +52,8 @@ def assess(reads: Reads, settings: AssessSettings, *, rules: str = "recist11-loc
         baseline_date=reads.baseline.date,
         baseline_sum_mm=timeline.baseline.complete_mm if reads.targets else None,
         visits=visits,
-        bor_unconfirmed=unconfirmed,
-        bor_confirmed=confirmed_best_overall_response(sequence, start, settings),
+        bor_unconfirmed=unconfirmed.response,
+        bor_confirmed=confirmed.response,
         n_assessed=len(visits),
         pd_date=progression.date,
         pd_declared_date=progression.declared_date,
@@ -61,20 +62,29 @@ def assess(reads: Reads, settings: AssessSettings, *, rules: str = "recist11-loc
         pd_subtype=progression.subtype,
         pd_reasons=progression.kinds,
         pd_triggers=progression.triggers,
-        first_hepatic_pd_date=first_date_of(Compartment.HEPATIC, visits),
-        first_extrahepatic_pd_date=first_date_of(Compartment.EXTRAHEPATIC, visits),
-        disease_control=_controls(unconfirmed, settings),
-        control_by_ned=unconfirmed is Response.NED and settings.ned_is_control,
+        first_hepatic_pd_date=_date_of(first.get(Compartment.HEPATIC)),
+        first_extrahepatic_pd_date=_date_of(first.get(Compartment.EXTRAHEPATIC)),
+        disease_control=controls(unconfirmed.response, settings),
+        control_by_ned=unconfirmed.response is Response.NED and settings.ned_is_control,
         disease_control_at_days=tuple(
-            (day, _control_at(day, visits, progression, start, settings)) for day in settings.disease_control_days
+            (day, control_at(day, visits, progression, start, settings)) for day in settings.disease_control_days
         ),
-        duration_of_response=_response_duration(reads, visits, progression, settings),
-        duration_of_stable_disease=_stable_duration(reads, visits, progression, unconfirmed, start),
+        duration_of_response=response_duration(reads, sequence, visits, progression),
+        duration_of_stable_disease=stable_duration(reads, visits, progression, unconfirmed.response, start),
         treatment_start=reads.treatment_start,
-        reasons=progression.reasons,
-        queries=(*_baseline_queries(reads, timeline, settings), *timeline.queries),
-        provisional=any(visit.provisional for visit in visits) or reads.baseline.provisional,
+        reasons=(
+            unconfirmed.reason("bor.unconfirmed", start, settings),
+            confirmed.reason("bor.confirmed", start, settings),
+            *progression.reasons,
+            *(first_site_reason(compartment, trigger) for compartment, trigger in first.items()),
+        ),
+        queries=(*baseline_queries(reads, settings), *timeline.queries),
+        provisional=any(visit.provisional for visit in reads.visits),
     )
+
+
+def _date_of(trigger: Trigger | None) -> dt.date | None:
+    return trigger.date if trigger is not None else None
 
 
 def _counted(
@@ -82,17 +92,21 @@ def _counted(
 ) -> list[TimedResponse]:
     """Return the responses that best overall response looks at, up to the first progression (rule book, section 8).
 
-    The visit to which a progression moves back counts as PD (settled points).
+    The visit to which a progression moves back counts as PD (settled points). What follows a progression never counts,
+    also where that came before treatment start.
     """
     end = reads.new_therapy_date if settings.bor_stops_at_new_therapy else None
-    sequence: list[TimedResponse] = []
-    for visit in timeline.visits:
-        if visit.date < start or (end is not None and visit.date > end):
-            continue
-        overall = Response.PD if visit.timepoint == progression.timepoint else visit.overall
-        target_disease = visit.target is not Response.NA
-        sequence.append(TimedResponse(_response_date(reads, visit, settings), overall, target_disease))
-    return until_progression(sequence)
+    sequence = until_progression(
+        [
+            TimedResponse(
+                _response_date(reads, visit, settings),
+                Response.PD if visit.timepoint == progression.timepoint else visit.overall,
+                visit.target is not Response.NA,
+            )
+            for visit in timeline.visits
+        ]
+    )
+    return [item for item in sequence if start <= item.date and (end is None or item.date <= end)]
 
 
 def _response_date(reads: Reads, visit: VisitResponse, settings: AssessSettings) -> dt.date:
@@ -101,85 +115,3 @@ def _response_date(reads: Reads, visit: VisitResponse, settings: AssessSettings)
         return visit.date
     read = next(v for v in reads.visits if v.timepoint == visit.timepoint)
     return min((visit.date, *read.scan_dates))
-
-
-def _controls(best: Response, settings: AssessSettings) -> bool:
-    """Disease control by best overall response (rule book, section 8)."""
-    if best is Response.NON_CR_NON_PD:
-        return settings.non_cr_non_pd_is_control
-    if best is Response.NED:
-        return settings.ned_is_control
-    return best in _CONTROL
-
-
-def _control_at(
-    day: int, visits: Sequence[VisitResponse], progression: Progression, start: dt.date, settings: AssessSettings
-) -> bool | None:
-    """Disease control on a fixed day: no progression by then, and seen to be so on that day or later."""
-    if progression.date is not None:
-        return (progression.date - start).days > day
-    seen = any(_controls(visit.overall, settings) and (visit.date - start).days >= day for visit in visits)
-    return True if seen else None
-
-
-def _end(reads: Reads, visits: Sequence[VisitResponse], progression: Progression) -> tuple[dt.date, bool, str] | None:
-    """Return what ends a duration: progression or death, else the last evaluable assessment."""
-    if progression.date is not None:
-        return progression.date, True, "PD"
-    if reads.death_date is not None:
-        return reads.death_date, True, "DEATH"
-    evaluable = [visit.date for visit in visits if visit.overall is not Response.NE]
-    return (evaluable[-1], False, "LAST_ADEQUATE") if evaluable else None
-
-
-def _response_duration(
-    reads: Reads, visits: Sequence[VisitResponse], progression: Progression, settings: AssessSettings
-) -> Duration | None:
-    """Duration of response: first CR or PR to progression or death (RECIST 1.1, 4.6.2)."""
-    first = next((visit for visit in visits if visit.overall in (Response.CR, Response.PR)), None)
-    end = _end(reads, visits, progression)
-    if first is None or end is None:
-        return None
-    start = _response_date(reads, first, settings)
-    if progression.timepoint is not None and first.timepoint >= progression.timepoint:
-        return None
-    return Duration(start=start, end=end[0], event=end[1], reason=end[2])
-
-
-def _stable_duration(
-    reads: Reads, visits: Sequence[VisitResponse], progression: Progression, best: Response, start: dt.date
-) -> Duration | None:
-    """Duration of stable disease: treatment start to progression or death (RECIST 1.1, 4.6.3)."""
-    end = _end(reads, visits, progression)
-    if best is not Response.SD or end is None:
-        return None
-    return Duration(start=start, end=end[0], event=end[1], reason=end[2])
-
-
-def _baseline_queries(reads: Reads, timeline: Timeline, settings: AssessSettings) -> list[Query]:
-    """Say what is wrong with the baseline or the visits' dates; the subject is judged nevertheless."""
-    found: list[Query] = []
-    baseline = reads.baseline
-    if timeline.baseline.missing:
-        text = f"target without a baseline value at visit {baseline.date.isoformat()}: no sum can be compared"
-        found.append(
-            Query(
-                code="TARGET_WITHOUT_BASELINE",
-                severity="DATA_ERROR",
-                text=text,
-                timepoint=baseline.timepoint,
-                lesions=timeline.baseline.missing,
-            )
-        )
-    if reads.treatment_start is None:
-        text = "no treatment start: durations count from the baseline"
-        found.append(Query(code="NO_TREATMENT_START", severity="DATA_ERROR", text=text))
-        return found
-    days = (reads.treatment_start - baseline.date).days
-    if days < 0:
-        text = f"baseline {-days} days after treatment start"
-        found.append(Query(code="BASELINE_AFTER_START", severity="DATA_ERROR", text=text, timepoint=baseline.timepoint))
-    elif days > settings.baseline_max_age_days:
-        text = f"baseline {days} days before treatment start, more than {settings.baseline_max_age_days}"
-        found.append(Query(code="BASELINE_TOO_OLD", text=text, timepoint=baseline.timepoint))
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from lesiontrack.assess.criteria import PRIMARY, criteria
+from lesiontrack.assess.criteria import PRIMARY, by_every_criterion, criteria
 from lesiontrack.assess.eligibility import judge_eligibility
 from lesiontrack.assess.findings import ReaderRows
 from lesiontrack.assess.looks import LookState
@@ -91,17 +91,15 @@ def _judge_phase(part: PhaseReads, settings: AssessSettings) -> PhaseJudgement:
     """Judge one phase under every criterion, and the primary one under every choice of targets."""
     targets = part.proposal()
     reads = part.reads(targets)
-    known = criteria()
+    primary = criteria()[PRIMARY]
     choices = TargetChoices(part.candidates(), settings)
     return PhaseJudgement(
         phase=part.phase,
         baseline_timepoint=part.timepoints[0],
         timepoints=part.timepoints,
-        assessments={name: criterion(reads, settings) for name, criterion in known.items()},
+        assessments=by_every_criterion(reads, settings),
         roles=part.roles(targets),
-        robustness=judge_choices(
-            part.phase, PRIMARY, choices, lambda chosen: known[PRIMARY](part.reads(chosen), settings)
-        ),
+        robustness=judge_choices(part.phase, PRIMARY, choices, lambda chosen: primary(part.reads(chosen), settings)),
     )
 
 

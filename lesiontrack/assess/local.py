@@ -15,7 +15,7 @@ from lesiontrack.domain.outcome import Query
 from lesiontrack.domain.reads import LocalTherapy, NewLesionRead, Reads, ReadVisit, SiteStatus
 from lesiontrack.domain.study import Method
 
-__all__ = ["LocalPlan", "Stage", "VisitPlan"]
+__all__ = ["LocalPlan", "Stage", "VisitPlan", "locally_treated"]
 
 _NONE: frozenset[str] = frozenset()
 
@@ -58,16 +58,25 @@ class VisitPlan:
 _ORDINARY = VisitPlan()
 
 
+def locally_treated(reads: Reads) -> bool:
+    """Tell whether anything in the reads speaks of local treatment; where nothing does, the three modes are one."""
+    return bool(_therapies(reads)) or any(visit.rebaseline or visit.sites for visit in reads.visits)
+
+
+def _therapies(reads: Reads) -> tuple[LocalTherapy, ...]:
+    """Leave out what was treated before the baseline: the lesion was taken into the baseline nevertheless."""
+    return tuple(t for t in reads.therapies if t.date >= reads.baseline.date)
+
+
 class LocalPlan:
     """The local treatments of one subject against its visits, under one mode."""
 
     def __init__(self, reads: Reads, settings: AssessSettings) -> None:
         self._reads = reads
         self._settings = settings
-        # What was treated before the baseline is history: the lesion was taken into the baseline nevertheless.
-        self._therapies = tuple(t for t in reads.therapies if t.date >= reads.baseline.date)
+        self._therapies = _therapies(reads)
         self._flagged = [v for v in reads.visits[1:] if v.rebaseline]
-        self.untouched = not (self._therapies or self._flagged or any(v.sites for v in reads.visits))
+        self.untouched = not locally_treated(reads)
 
     def at(self, index: int) -> VisitPlan:
         """Return the plan for the visit at an index of ``reads.visits``, after the baseline."""

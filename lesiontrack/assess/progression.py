@@ -10,7 +10,7 @@ from lesiontrack.assess.site import pd_site, pd_subtype
 from lesiontrack.domain.outcome import Reason, Response, Trigger, VisitResponse
 from lesiontrack.domain.study import Compartment
 
-__all__ = ["Progression", "first_date_of", "first_progression"]
+__all__ = ["Progression", "first_progression", "first_site_reason", "first_triggers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +63,25 @@ def _is_backdated(trigger: Trigger) -> bool:
     return trigger.first_timepoint < trigger.timepoint
 
 
-def first_date_of(compartment: Compartment, visits: Sequence[VisitResponse]) -> dt.date | None:
-    """Return the date of the first progression in a compartment, over the whole follow-up."""
-    dates = [t.date for visit in visits for t in visit.triggers if compartment in t.compartments]
-    return min(dates, default=None)
+def first_triggers(visits: Sequence[VisitResponse]) -> dict[Compartment, Trigger]:
+    """Return the earliest cause of progression in each compartment that has one, over the whole follow-up."""
+    found: dict[Compartment, Trigger] = {}
+    for trigger in sorted((t for visit in visits for t in visit.triggers), key=lambda t: (t.date, t.timepoint)):
+        for compartment in trigger.compartments:
+            found.setdefault(compartment, trigger)
+    return found
+
+
+def first_site_reason(compartment: Compartment, trigger: Trigger) -> Reason:
+    """Return why the first progression in a compartment has its date."""
+    return Reason(
+        rule=f"first_{compartment.value.lower()}_pd_date.earliest_trigger",
+        section="rule book, 9",
+        outcome=trigger.date.isoformat(),
+        text=f"earliest scan that shows {compartment.value.lower()} progression: {trigger.kind.value}",
+        lesions=trigger.lesions,
+        scans=trigger.scans,
+    )
 
 
 def _reasons(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -34,16 +35,14 @@ def propose_targets(
         Targets that a reader has set; they come first and count towards the caps.
     """
     chosen = [candidate.lesion_id for candidate in fixed]
-    taken: dict[str, int] = {}
-    for candidate in fixed:
-        taken[candidate.organ] = taken.get(candidate.organ, 0) + 1
+    taken = Counter(candidate.organ for candidate in fixed)
     for candidate in sorted(candidates, key=lambda c: (-c.length_mm, c.lesion_id)):
         if len(chosen) >= settings.max_targets:
             break
-        if candidate.lesion_id in chosen or taken.get(candidate.organ, 0) >= settings.max_targets_per_organ:
+        if candidate.lesion_id in chosen or taken[candidate.organ] >= settings.max_targets_per_organ:
             continue
         chosen.append(candidate.lesion_id)
-        taken[candidate.organ] = taken.get(candidate.organ, 0) + 1
+        taken[candidate.organ] += 1
     return tuple(chosen)
 
 
@@ -88,7 +87,7 @@ class TargetChoices:
         source = random.Random(self._settings.choice_seed)
         seen: set[frozenset[str]] = set()
         while len(seen) < self._settings.max_choices:
-            share = source.choices(self._shares, weights=self._weights)[0]
+            (share,) = source.choices(self._shares, weights=self._weights)
             chosen = frozenset(
                 name for ids, k in zip(self._organs, share, strict=True) for name in source.sample(ids, k)
             )

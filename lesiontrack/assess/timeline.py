@@ -234,6 +234,8 @@ class _Walk:
             if finding.status is not NewStatus.UNEQUIVOCAL:
                 continue
             if self.plan.plan_treats(finding, index):
+                # Treated, it is no longer new: should it come back, that is a sight of its own.
+                del self.state.first_sights[finding.lesion]
                 text = "a new lesion that the plan treats: no progression"
                 self.queries.append(
                     Query(

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+
+from lesiontrack.domain.outcome import Assessment
 from lesiontrack.domain.problem import Problem
 from lesiontrack.errors import LesiontrackError, StudyError
 from lesiontrack.io.cdisc import SdtmResult, assess_sdtm, write_rs
 from lesiontrack.io.reads import AssessmentsWriter, CaseResult, assess_cases
 from lesiontrack.io.store import TableWriter
 from lesiontrack.settings import Settings, load_settings
-from lesiontrack.tables import assessment_rows, assessment_subject_row, failures_frame, frame
+from lesiontrack.tables import (
+    assessment_rows,
+    assessment_subject_row,
+    failures_frame,
+    frame,
+    outcome_row,
+    query_rows,
+)
 
 __all__ = ["assess_reads"]
 
 log = logging.getLogger(__name__)
 
-# Cases held in memory at once; the tables' rows are several kilobytes a case.
-_CHUNK = 2000
+_TABLES = ("responses", "outcomes", "queries", "subjects")
+# Cases held in memory at once; the tables' rows are tens of kilobytes a case.
+_CHUNK = 1000
 
 
 def assess_reads(reads: Path, out: Path, *, settings_file: Path | None) -> int:
@@ -56,7 +69,9 @@ def _assess_folder(reads: Path, out: Path, settings: Settings) -> int:
             yield result
 
     records, failed = write_rs(kept(), out / "rs.csv")
-    cases = (CaseResult(case_id=r.evaluator.subject_id, assessment=r.assessment, error=r.error) for r in results)
+    cases = (
+        CaseResult(case_id=r.subject_id, assessment=r.assessment, by_rules=r.by_rules, error=r.error) for r in results
+    )
     failures = _write_tables(out / "cohort", cases, several_readers=True)
     log.info("evaluators: %d assessed, %d with an error; RS records: %d", len(results), len(failed), records)
     return failures
@@ -73,23 +88,54 @@ def _noted(results: Iterable[CaseResult], writer: AssessmentsWriter) -> Iterator
 
 
 def _write_tables(cohort: Path, results: Iterable[CaseResult], *, several_readers: bool = False) -> int:
-    """Write responses, subjects and failures piece by piece; return the number of failures."""
+    """Write the tables that reads alone can fill, piece by piece; return the number of failures."""
     failures = 0
     with ExitStack() as stack:
-        responses, subjects, failed = (
-            stack.enter_context(TableWriter(cohort, name)) for name in ("responses", "subjects", "failures")
-        )
+        writers = {name: stack.enter_context(TableWriter(cohort, name)) for name in (*_TABLES, "failures")}
         source = iter(results)
         while chunk := list(islice(source, _CHUNK)):
-            done = [result.assessment for result in chunk if result.assessment is not None]
+            for name, data in _frames(chunk, several_readers=several_readers).items():
+                writers[name].write(data)
             problems = [_problem(result.case_id, result.error) for result in chunk if result.error is not None]
-            responses.write(frame("responses", [row for one in done for row in assessment_rows(one)]))
-            # `subjects` has one row for each subject: which reader's it would be is for the adjudicator to say.
-            rows = [] if several_readers else [assessment_subject_row(one) for one in done]
-            subjects.write(frame("subjects", rows))
-            failed.write(failures_frame(problem.row() for problem in problems))
+            writers["failures"].write(failures_frame(problem.row() for problem in problems))
             failures += len(problems)
     return failures
+
+
+def _frames(chunk: list[CaseResult], *, several_readers: bool) -> dict[str, pd.DataFrame]:
+    """Return the tables of some cases: every rule set in ``responses`` and ``outcomes``, the case's own elsewhere."""
+    shown = [result.assessment for result in chunk if result.assessment is not None]
+    queries = [{"subject_id": one.subject_id, **row} for one in shown for row in query_rows(one)]
+    # One row for each subject: which reader's it would be is for the adjudicator to say.
+    subjects = [] if several_readers else [assessment_subject_row(one) for one in shown]
+    return {
+        "responses": _by_rules("responses", chunk, assessment_rows),
+        "outcomes": _by_rules("outcomes", chunk, lambda one: [outcome_row(one)]),
+        "queries": frame("queries", queries),
+        "subjects": frame("subjects", subjects),
+    }
+
+
+def _by_rules(
+    name: str, chunk: list[CaseResult], rows_of: Callable[[Assessment], list[dict[str, Any]]]
+) -> pd.DataFrame:
+    """Return a table of every rule set, case by case; what rule sets say alike is made into rows once."""
+    rows: list[dict[str, Any]] = []
+    pieces: list[tuple[slice, str]] = []
+    for result in chunk:
+        made: list[tuple[Assessment, slice]] = []
+        for rules, one in result.by_rules.items():
+            like = next((place for other, place in made if one == replace(other, rules=rules)), None)
+            if like is None:
+                own = rows_of(one)
+                like = slice(len(rows), len(rows) + len(own))
+                rows.extend(own)
+                made.append((one, like))
+            pieces.append((like, rules))
+    data = frame(name, rows)
+    places = [place for piece, _ in pieces for place in range(piece.start, piece.stop)]
+    named = [rules for piece, rules in pieces for _ in range(piece.start, piece.stop)]
+    return data.iloc[places].reset_index(drop=True).assign(rules=pd.array(named, dtype="string"))
 
 
 def _problem(subject_id: str, error: LesiontrackError) -> Problem:

@@ -224,6 +224,16 @@ class Duration:
         """Date difference."""
         return (self.end - self.start).days
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "days": self.days,
+            "event": self.event,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
@@ -257,8 +267,12 @@ class Assessment:
         By unconfirmed best overall response; ``control_by_ned`` when NED alone says so.
     disease_control_at_days
         Days from treatment start -> whether progression-free and assessed then; None: not assessed.
+    duration_of_response, duration_of_stable_disease
+        None where there was no response, or best overall response is not SD.
     treatment_start
         As the reads give it.
+    reasons
+        Of best overall response, of date and site of the first progression, and of the first one in each compartment.
     """
 
     subject_id: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lesiontrack.assess import AssessSettings, assess
+from lesiontrack.assess import PRIMARY, AssessSettings, by_every_criterion
 from lesiontrack.domain.outcome import Assessment, Response, VisitResponse
 from lesiontrack.errors import LesiontrackError, StudyError
 from lesiontrack.io.sdtm_reads import Evaluator, SdtmVisit, evaluators
@@ -51,16 +51,21 @@ _TESTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdtmResult:
-    """One subject as one evaluator reads it: its assessment, or the error that stands in its way."""
+    """One subject as one evaluator reads it: its assessment by every criterion, or the error that stands in its way."""
 
     evaluator: Evaluator
-    assessment: Assessment | None = None
+    by_rules: Mapping[str, Assessment] = field(default_factory=dict)
     error: LesiontrackError | None = None
 
     @property
     def subject_id(self) -> str:
         """USUBJID."""
         return self.evaluator.subject_id
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """By the rule set that feeds the endpoints; it goes out as RS."""
+        return self.by_rules.get(PRIMARY)
 
 
 def read_sdtm(folder: Path) -> tuple[Evaluator, ...]:
@@ -95,7 +100,7 @@ def assess_sdtm(folder: Path, settings: AssessSettings) -> Iterator[SdtmResult]:
     """
     for evaluator in read_sdtm(folder):
         try:
-            yield SdtmResult(evaluator=evaluator, assessment=assess(evaluator.reads(settings), settings))
+            yield SdtmResult(evaluator=evaluator, by_rules=by_every_criterion(evaluator.reads(settings), settings))
         except LesiontrackError as error:
             yield SdtmResult(evaluator=evaluator, error=error.at(subject_id=evaluator.subject_id))
 
@@ -109,17 +114,20 @@ def write_rs(results: Iterable[SdtmResult], path: Path) -> tuple[int, tuple[Sdtm
     sequence: dict[str, int] = {}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
-    with aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, RS_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for result in results:
-            if result.assessment is None:
-                failed.append(result)
-                continue
-            for record in rs_records(result):
-                sequence[result.subject_id] = sequence.get(result.subject_id, 0) + 1
-                writer.writerow({**record, "RSSEQ": sequence[result.subject_id]})
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, RS_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            for result in results:
+                if result.assessment is None:
+                    failed.append(result)
+                    continue
+                for record in rs_records(result):
+                    sequence[result.subject_id] = sequence.get(result.subject_id, 0) + 1
+                    writer.writerow({**record, "RSSEQ": sequence[result.subject_id]})
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return sum(sequence.values()), tuple(failed)
 
 

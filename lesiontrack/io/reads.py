@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from lesiontrack.assess import PRIMARY, AssessSettings, assess
-from lesiontrack.assess.settings import LocalMode
-from lesiontrack.domain.outcome import Assessment, Response, VisitResponse
+from lesiontrack.assess import PRIMARY, AssessSettings, LocalMode, by_every_criterion
+from lesiontrack.domain.outcome import Assessment, Duration, Response, VisitResponse
 from lesiontrack.errors import LesiontrackError, ReadsError, StudyError
 from lesiontrack.io.case_file import CaseParser
 from lesiontrack.io.json_stream import stream_items
@@ -20,7 +19,7 @@ from lesiontrack.io.json_stream import stream_items
 __all__ = ["AssessmentsWriter", "CaseResult", "assess_cases", "case_document"]
 
 
-# The option `local_mode` of a case decides by which rule set it is read, and so under which name it is stored.
+# The option `local_mode` of a case says which of the rule sets its document shows; all of them are in the tables.
 _RULES = {
     LocalMode.REBASELINE: PRIMARY,
     LocalMode.STRICT_NE: "recist11",
@@ -30,10 +29,19 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One case: its assessment, or the error that stands in its way."""
+    """One case: its assessment, or the error that stands in its way.
+
+    Attributes
+    ----------
+    assessment
+        By the rule set that the case asks for.
+    by_rules
+        By every registered criterion.
+    """
 
     case_id: str
     assessment: Assessment | None = None
+    by_rules: Mapping[str, Assessment] = field(default_factory=dict)
     error: LesiontrackError | None = None
 
 
@@ -70,7 +78,9 @@ def _assess_case(item: Any, number: int, parser: CaseParser, seen: set[str]) -> 
             raise ReadsError("id occurs twice in the file", subject_id=case_id)
         settings = parser.settings_of(item, case_id)
         reads = parser.reads(item, case_id, settings)
-        return CaseResult(case_id=case_id, assessment=assess(reads, settings, rules=_RULES[settings.local_mode]))
+        # Each rule set by its own name, whatever the case shows.
+        by_rules = by_every_criterion(reads, settings.model_copy(update={"local_mode": LocalMode.REBASELINE}))
+        return CaseResult(case_id=case_id, assessment=by_rules[_RULES[settings.local_mode]], by_rules=by_rules)
     except LesiontrackError as error:
         return CaseResult(case_id=case_id, error=error.at(subject_id=case_id))
     finally:
@@ -96,6 +106,10 @@ def case_document(result: CaseResult) -> dict[str, Any]:
         "first_extrahepatic_pd_date": _iso(found.first_extrahepatic_pd_date),
         "disease_control": found.disease_control,
         "disease_control_by_ned_alone": found.control_by_ned,
+        "disease_control_at_days": {str(day): control for day, control in found.disease_control_at_days},
+        "duration_of_response": _lasted(found.duration_of_response),
+        "duration_of_stable_disease": _lasted(found.duration_of_stable_disease),
+        "reasons": [reason.to_dict() for reason in found.reasons],
         "queries": [query.to_dict() for query in found.queries],
     }
 
@@ -112,6 +126,10 @@ def _timepoint(visit: VisitResponse) -> dict[str, Any]:
         "sum_mm": None if total is None else _number(total),
         "reasons": [reason.sentence() for reason in visit.reasons],
     }
+
+
+def _lasted(duration: Duration | None) -> dict[str, Any] | None:
+    return None if duration is None else duration.to_dict()
 
 
 def _number(value: Decimal) -> int | float:

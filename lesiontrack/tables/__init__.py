@@ -8,6 +8,8 @@ from lesiontrack.tables.judged import (
     assessment_rows,
     assessment_subject_row,
     judgement_frames,
+    outcome_row,
+    query_rows,
     unseen_subjects_frame,
     with_clinical_facts,
 )
@@ -26,6 +28,8 @@ __all__ = [
     "frame",
     "history_frames",
     "judgement_frames",
+    "outcome_row",
+    "query_rows",
     "unseen_subjects_frame",
     "validate",
     "with_clinical_facts",

@@ -1,4 +1,4 @@
-"""What judging yields as rows: roles, responses, robustness, exploratory curves, and the subject's line."""
+"""What judging yields as rows: roles, responses, outcomes, robustness, exploratory curves, and the subject's line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ __all__ = [
     "assessment_rows",
     "assessment_subject_row",
     "judgement_frames",
+    "outcome_row",
+    "query_rows",
     "unseen_subjects_frame",
     "with_clinical_facts",
 ]
@@ -27,11 +29,13 @@ _SUBJECT_DATES = ("diagnosis_date", "enrolment_date", "treatment_start_date", "d
 
 
 def judgement_frames(judgement: Judgement, clinical: ClinicalFacts | None) -> dict[str, pd.DataFrame]:
-    """Return the tables that judging fills: roles, responses, robustness, exploratory, queries and subjects."""
+    """Return the tables that judging fills, the subject's line included."""
     phases = [phase for phase in (judgement.induction, judgement.study) if phase is not None]
+    assessments = [x for phase in phases for x in phase.assessments.values()]
     rows: dict[str, list[Row]] = {
         "roles": [_role(entry) for phase in phases for entry in phase.roles],
-        "responses": [row for phase in phases for x in phase.assessments.values() for row in assessment_rows(x)],
+        "responses": [row for x in assessments for row in assessment_rows(x)],
+        "outcomes": [outcome_row(x) for x in assessments],
         "robustness": [_robustness(phase) for phase in phases if phase.robustness is not None],
         "exploratory": [{name: getattr(point, name) for name in point.__slots__} for point in judgement.curves],
         "queries": list(_queries(judgement)),
@@ -46,6 +50,50 @@ def judgement_frames(judgement: Judgement, clinical: ClinicalFacts | None) -> di
 def assessment_rows(assessment: Assessment) -> list[Row]:
     """Return one row of ``responses`` for each visit of an assessment."""
     return [_response(assessment, visit) for visit in assessment.visits]
+
+
+def outcome_row(assessment: Assessment) -> Row:
+    """Return the row of ``outcomes``: what an assessment says of all visits together, and why."""
+    same = (
+        "subject_id",
+        "phase",
+        "rules",
+        "reader",
+        "baseline_timepoint",
+        "baseline_date",
+        "baseline_sum_mm",
+        "n_assessed",
+        "bor_unconfirmed",
+        "bor_confirmed",
+        "disease_control",
+        "control_by_ned",
+        "pd_date",
+        "pd_declared_date",
+        "pd_timepoint",
+        "pd_site",
+        "pd_subtype",
+        "first_hepatic_pd_date",
+        "first_extrahepatic_pd_date",
+        "provisional",
+    )
+    response, stable = assessment.duration_of_response, assessment.duration_of_stable_disease
+    return {
+        **{name: getattr(assessment, name) for name in same},
+        "pd_reasons": list(assessment.pd_reasons),
+        "disease_control_at_days": {str(day): control for day, control in assessment.disease_control_at_days},
+        "response_days": response.days if response else None,
+        "response_ended": response.event if response else None,
+        "duration_of_response": response.to_dict() if response else None,
+        "stable_days": stable.days if stable else None,
+        "stable_ended": stable.event if stable else None,
+        "duration_of_stable_disease": stable.to_dict() if stable else None,
+        "reasons": [reason.to_dict() for reason in assessment.reasons],
+    }
+
+
+def query_rows(assessment: Assessment) -> list[Row]:
+    """Return one row of ``queries`` for each query of an assessment."""
+    return [{"phase": assessment.phase, **query.to_dict()} for query in assessment.queries]
 
 
 def _response(assessment: Assessment, visit: VisitResponse) -> Row:
@@ -97,8 +145,7 @@ def _queries(judgement: Judgement) -> Iterable[Row]:
         yield {"phase": None, **query.to_dict()}
     for phase in (judgement.induction, judgement.study):
         if phase is not None and "recist11-local" in phase.assessments:
-            for query in phase.assessments["recist11-local"].queries:
-                yield {"phase": phase.phase, **query.to_dict()}
+            yield from query_rows(phase.assessments["recist11-local"])
 
 
 def _subject(judgement: Judgement, clinical: ClinicalFacts | None) -> Row:

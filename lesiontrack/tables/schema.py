@@ -269,6 +269,41 @@ RESPONSES = Table(
     },
 )
 
+OUTCOMES = Table(
+    "outcomes",
+    {
+        "subject_id": _ID,
+        "phase": _PHASE,
+        "rules": _ID,
+        "reader": _ID,
+        "baseline_timepoint": _NUMBER,
+        "baseline_date": _DAY,
+        "baseline_sum_mm": _FLOAT,
+        "n_assessed": _NUMBER,
+        "bor_unconfirmed": _OVERALL,
+        "bor_confirmed": _OVERALL,
+        "disease_control": _FLAG,
+        "control_by_ned": _FLAG,
+        "disease_control_at_days": _JSON,
+        "pd_date": _DATE,
+        "pd_declared_date": _DATE,
+        "pd_timepoint": _INT,
+        "pd_site": _PD_SITE,
+        "pd_subtype": _TEXT,
+        "pd_reasons": _JSON,
+        "first_hepatic_pd_date": _DATE,
+        "first_extrahepatic_pd_date": _DATE,
+        "response_days": _INT,
+        "response_ended": _BOOL,
+        "duration_of_response": _JSON,
+        "stable_days": _INT,
+        "stable_ended": _BOOL,
+        "duration_of_stable_disease": _JSON,
+        "reasons": _JSON,
+        "provisional": _FLAG,
+    },
+)
+
 ROBUSTNESS = Table(
     "robustness",
     {
@@ -402,6 +437,7 @@ COHORT_TABLES: dict[str, Table] = {
         MISSING,
         REGISTRATIONS,
         RESPONSES,
+        OUTCOMES,
         ROBUSTNESS,
         EXPLORATORY,
         QUERIES,

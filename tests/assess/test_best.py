@@ -70,21 +70,21 @@ def sequence(text: str, *, target_disease: bool = True) -> list[TimedResponse]:
 )
 def test_best_overall_response(text: str, unconfirmed: str, confirmed: str) -> None:
     found = sequence(text)
-    assert best_overall_response(found, START, AssessSettings()) == unconfirmed
-    assert confirmed_best_overall_response(found, START, AssessSettings()) == confirmed
+    assert best_overall_response(found, START, AssessSettings()).response == unconfirmed
+    assert confirmed_best_overall_response(found, START, AssessSettings()).response == confirmed
 
 
 def test_a_cr_of_non_target_disease_alone() -> None:
     for text, confirmed in (("CR@56", NEITHER), ("CR@41", "NE"), ("CR@56 CR@84", "CR"), ("CR@41 PD@60", "PD")):
         found = sequence(text, target_disease=False)
-        assert confirmed_best_overall_response(found, START, AssessSettings()) == confirmed
+        assert confirmed_best_overall_response(found, START, AssessSettings()).response == confirmed
 
 
 def test_confirmation_asks_for_another_visit_even_on_the_same_terms() -> None:
     settings = AssessSettings(confirm_days=0)
-    assert confirmed_best_overall_response(sequence("CR@56"), START, settings) == "SD"
-    assert confirmed_best_overall_response(sequence("PR@56"), START, settings) == "SD"
-    assert confirmed_best_overall_response(sequence("PR@56 PR@57"), START, settings) == "PR"
+    assert confirmed_best_overall_response(sequence("CR@56"), START, settings).response == "SD"
+    assert confirmed_best_overall_response(sequence("PR@56"), START, settings).response == "SD"
+    assert confirmed_best_overall_response(sequence("PR@56 PR@57"), START, settings).response == "PR"
 
 
 def test_more_visits_that_cannot_be_evaluated_may_stand_between() -> None:
@@ -92,13 +92,13 @@ def test_more_visits_that_cannot_be_evaluated_may_stand_between() -> None:
     for response in ("CR", "PR"):
         two = f"{response}@56 NE@60 NE@70 {response}@84"
         three = f"{response}@56 NE@60 NE@70 NE@75 {response}@84"
-        assert confirmed_best_overall_response(sequence(two), START, settings) == response
-        assert confirmed_best_overall_response(sequence(three), START, settings) == "SD"
+        assert confirmed_best_overall_response(sequence(two), START, settings).response == response
+        assert confirmed_best_overall_response(sequence(three), START, settings).response == "SD"
 
 
 def test_one_sd_may_stand_between_by_option_and_nothing_else() -> None:
     settings = AssessSettings(accept_sd_between=True)
-    assert confirmed_best_overall_response(sequence("PR@56 SD@70 PR@84"), START, settings) == "PR"
-    assert confirmed_best_overall_response(sequence("PR@56 SD@60 SD@70 PR@84"), START, settings) == "SD"
-    assert confirmed_best_overall_response(sequence(f"PR@56 {NEITHER}@70 PR@84"), START, settings) == "SD"
-    assert confirmed_best_overall_response(sequence("CR@56 SD@70 CR@84"), START, settings) == "SD"
+    assert confirmed_best_overall_response(sequence("PR@56 SD@70 PR@84"), START, settings).response == "PR"
+    assert confirmed_best_overall_response(sequence("PR@56 SD@60 SD@70 PR@84"), START, settings).response == "SD"
+    assert confirmed_best_overall_response(sequence(f"PR@56 {NEITHER}@70 PR@84"), START, settings).response == "SD"
+    assert confirmed_best_overall_response(sequence("CR@56 SD@70 CR@84"), START, settings).response == "SD"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from lesiontrack.assess import AssessSettings, assess
-from lesiontrack.domain.outcome import Assessment
+from lesiontrack.domain.outcome import Assessment, Reason
 from lesiontrack.domain.reads import Form, Measurement, Reads
 from lesiontrack.errors import ReadsError
 from tests.cases.catalogue import ONE, START, Case, by_name, new, on, visit
@@ -248,17 +248,33 @@ def test_the_numbers_of_a_progression() -> None:
     assert dict(assessed(partial).visits[0].reasons[0].numbers)["change_mm"] == 10
 
 
+def reasons(found: Assessment) -> dict[str, Reason]:
+    return {reason.rule: reason for reason in found.reasons}
+
+
 def test_a_date_carries_the_rule_that_made_it() -> None:
     found = assessed(by_name("a later confirmation moves an earlier progression back, and takes site and reasons"))
-    assert [reason.rule for reason in found.reasons] == ["pd_date.first_sight", "pd_site.triggers"]
-    assert found.reasons[0].outcome == on(56)
-    assert found.reasons[0].lesions == ("X1",)
-    assert found.reasons[1].outcome == "EXTRAHEPATIC"
+    moved = reasons(found)["pd_date.first_sight"]
+    assert (moved.outcome, moved.lesions) == (on(56), ("X1",))
+    assert reasons(found)["pd_site.triggers"].outcome == "EXTRAHEPATIC"
     assert found.visit(1) is not None and found.visit(0) is None
     without_site = assessed(by_name("a sum progression by normal nodes alone has no site"))
-    assert without_site.reasons[1].outcome == "no site"
+    assert reasons(without_site)["pd_site.triggers"].outcome == "no site"
+    assert not any(rule.startswith("first_") for rule in reasons(without_site))
     alone = assessed(by_name("a compartment that grew enough is named alone"))
     assert [trigger.lesions for trigger in alone.pd_triggers] == [("T1",)]
+
+
+def test_the_first_date_of_each_compartment_carries_its_lesion_and_scan() -> None:
+    visits = [visit(T1=30), visit([new("X1", "LUNG")], T1=30), visit([new("X1", "LUNG")], T1=40)]
+    found = assessed(replace(timeline(30), visits=visits))
+    outside = reasons(found)["first_extrahepatic_pd_date.earliest_trigger"]
+    assert (outside.outcome, outside.lesions, outside.scans) == (on(56), ("X1",), (on(56),))
+    inside = reasons(found)["first_hepatic_pd_date.earliest_trigger"]
+    assert (inside.outcome, inside.lesions) == (on(112), ("T1",))
+    assert inside.sentence() == (
+        f"{on(112)}: earliest scan that shows hepatic progression: TARGET [T1] (rule book, 9)."
+    )
 
 
 def test_values_that_are_none_are_refused() -> None:

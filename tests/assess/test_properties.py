@@ -242,7 +242,11 @@ def test_every_category_carries_its_rule_and_its_evidence(reads: Reads, settings
             assert all(isinstance(value, Decimal) for _, value in reason.numbers)
         assert bool(visit.triggers) == (visit.overall is Response.PD)
         assert all(trigger.lesions for trigger in visit.triggers)
-    assert (found.pd_date is None) == (not found.pd_triggers) == (not found.reasons)
+    rules = [reason.rule for reason in found.reasons]
+    assert rules[:2] == ["bor.unconfirmed", "bor.confirmed"]
+    assert [x.outcome for x in found.reasons[:2]] == [found.bor_unconfirmed, found.bor_confirmed]
+    assert all("{" not in reason.sentence() for reason in found.reasons)
+    assert (found.pd_date is None) == (not found.pd_triggers) == ("pd_site.triggers" not in rules)
     if found.pd_date is not None and found.pd_declared_date is not None:
         assert found.pd_date <= found.pd_declared_date
 

@@ -108,7 +108,7 @@ def _best(row: dict[str, str]) -> str:
     start = dt.date.fromisoformat(row["treatment_start"])
     if row["set"] == "unconfirmed":
         settings = AssessSettings(min_sd_days=int(row["min_sd_days"]))
-        return best_overall_response(until_progression(sequence), start, settings) if sequence else "MISSING"
+        return best_overall_response(until_progression(sequence), start, settings).response if sequence else "MISSING"
     settings = AssessSettings(
         min_sd_days=int(row["min_sd_days"]),
         confirm_days=int(row["confirm_days"]),
@@ -118,7 +118,7 @@ def _best(row: dict[str, str]) -> str:
     # The second set of the source counts a missing response as NE.
     if not sequence and row["set"] == "confirmed_default":
         return "MISSING"
-    return confirmed_best_overall_response(until_progression(sequence), start, settings)
+    return confirmed_best_overall_response(until_progression(sequence), start, settings).response
 
 
 def test_boundaries_of_an_independent_engine(shared_data: Path) -> None:

@@ -49,7 +49,7 @@ CASES: tuple[Case, ...] = (
         rule="settled: normal nodes",
         visits=[visit(T1=20, T2=4), visit(T1=21, T2=9)],
         expected=[PD],
-        queries=[],
+        queries=["TARGET_NOT_MEASURABLE"],
     ),
     # 35 -> 43: +8, 122.9 %; without the node nothing.
     Case(
