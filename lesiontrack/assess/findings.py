@@ -91,7 +91,8 @@ class ReaderRows:
     def role_reason(self, lesion: str, timepoint: int) -> str:
         """Return why a reader gives a lesion its role; empty where that is not said."""
         decided = self._roles.get((lesion, timepoint))
-        return "" if decided is None else decided.reason
+        row = self.row(lesion, timepoint)
+        return decided.reason if decided is not None else row.reason if row is not None else ""
 
     def chosen(self, lesion: str, timepoint: int) -> bool:
         """Tell whether a reader decided that a lesion is a target, measurable or not."""

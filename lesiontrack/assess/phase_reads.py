@@ -270,8 +270,16 @@ class PhaseReads:
             ),
             visits=tuple(self._visit(timepoint, targets) for timepoint in self.timepoints),
             therapies=tuple(replace(t, planned=self._plan.includes(t)) for t in self._therapies),
+            new_therapy_date=self._new_therapy_date(),
             death_date=clinical.death_date if clinical else None,
         )
+
+    def _new_therapy_date(self) -> dt.date | None:
+        """Return the first anticancer therapy outside the protocol from day 0 on."""
+        clinical, start = self._readings.history.subject.clinical, self._start
+        if clinical is None or start is None:
+            return None
+        return min((day for day in clinical.new_therapies if day >= start), default=None)
 
     def _visit(self, timepoint: int, targets: frozenset[str]) -> ReadVisit:
         visit = self._readings.history.visit(timepoint)

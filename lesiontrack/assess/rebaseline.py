@@ -44,17 +44,14 @@ def make_plan(
     """
     subject = history.subject
     baseline = subject.visits[timepoints[0]].date
-    visits = [subject.visits[t] for t in timepoints[1:] if subject.visits[t].usable]
+    visits = [subject.visits[t] for t in timepoints if subject.visits[t].usable]
     rows = subject.clinical.local_treatments if subject.clinical else ()
     planned = {row.date for row in rows if row.planned} | {t.date for t in therapies if t.planned}
     planned = {day for day in planned if day >= baseline}
-    first = min(planned, default=None)
-    sessions = frozenset(
-        day for day in planned if first is not None and (day - first).days <= settings.retreat_window_days
-    )
-    behind = [day for day in sessions if visits and day < visits[-1].date]
-    if not behind:
+    sessions = frozenset(day for day in planned if (day - min(planned)).days <= settings.retreat_window_days)
+    # What is treated on the day of the last scan, or after it, has no scan behind it that could be a re-baseline.
+    last = max((day for day in sessions if any(day < visit.date for visit in visits)), default=None)
+    if last is None:
         return Plan(sessions=sessions, rebaseline=None)
-    last = max(behind)
-    late = [v.timepoint for v in visits if (v.date - last).days >= settings.rebaseline_min_days]
-    return Plan(sessions=sessions, rebaseline=late[0] if late else None)
+    late = (v.timepoint for v in visits if (v.date - last).days >= settings.rebaseline_min_days)
+    return Plan(sessions=sessions, rebaseline=next(late, None))

@@ -23,7 +23,7 @@ def judge_choices(
         Gives the assessment of the phase for a choice of targets.
     """
     found = [judged(chosen) for chosen in choices]
-    dates = sorted(assessment.pd_date for assessment in found if assessment.pd_date is not None)
+    dates = [assessment.pd_date for assessment in found if assessment.pd_date is not None]
     outcomes = {
         (a.bor_unconfirmed, a.bor_confirmed, a.pd_date, tuple(visit.overall for visit in a.visits)) for a in found
     }
@@ -35,8 +35,8 @@ def judge_choices(
         n_admissible=choices.n_admissible,
         sampled=choices.sampled,
         n_pd=len(dates),
-        pd_date_min=dates[0] if dates else None,
-        pd_date_max=dates[-1] if dates else None,
+        pd_date_min=min(dates, default=None),
+        pd_date_max=max(dates, default=None),
         overall_agreement=_agreement(found),
         response_depends_on_choice=len(outcomes) > 1,
         bor_counts=tuple(sorted(best.items())),
@@ -45,10 +45,6 @@ def judge_choices(
 
 def _agreement(found: Sequence[Assessment]) -> float | None:
     """Return the mean over visits of the share of choices that have the most frequent overall response."""
-    if not found or not found[0].visits:
-        return None
-    shares = []
-    for index in range(len(found[0].visits)):
-        counts = Counter(assessment.visits[index].overall for assessment in found)
-        shares.append(max(counts.values()) / len(found))
-    return sum(shares) / len(shares)
+    by_visit = zip(*([visit.overall for visit in assessment.visits] for assessment in found), strict=True)
+    shares = [max(Counter(overall).values()) / len(found) for overall in by_visit]
+    return sum(shares) / len(shares) if shares else None

@@ -167,13 +167,21 @@ class AssessSettings(BaseModel):
     @field_validator("nt_partial", mode="before")
     @classmethod
     def _nt_partial_spelling(cls, value: object) -> object:
-        return {True: "NON-CR/NON-PD", False: "NE"}.get(value, value) if isinstance(value, bool) else value
+        if isinstance(value, bool):
+            return "NON-CR/NON-PD" if value else "NE"
+        return value.strip().upper().replace("_", "-") if isinstance(value, str) else value
 
     @field_validator("response_date", mode="before")
     @classmethod
     def _response_date_spelling(cls, value: object) -> object:
         """Take the rule book's own word for the option (section 9)."""
         return "earliest_scan" if value == "earliest" else value
+
+    @field_validator("ned_is_control", mode="before")
+    @classmethod
+    def _ned_is_control_spelling(cls, value: object) -> object:
+        """Take the rule book's words for the default (section 10): it counts, and is told apart by a flag."""
+        return True if value == "reported separately" else value
 
     @model_validator(mode="after")
     def _window_is_ordered(self) -> AssessSettings:

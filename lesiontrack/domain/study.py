@@ -89,7 +89,10 @@ class LocalTreatment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A read without a segmentation: one row of the clinical table ``findings``."""
+    """A read without a segmentation: one row of the clinical table ``findings``.
+
+    ``reason`` is the reader's own, for example why a lesion was made a target against the proposal.
+    """
 
     date: dt.date
     lesion: str
@@ -98,6 +101,7 @@ class Finding:
     status: str
     longest_diameter_mm: Decimal | None = None
     short_axis_mm: Decimal | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,13 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicalFacts:
-    """What the clinical tables say of one subject and the images cannot."""
+    """What the clinical tables say of one subject and the images cannot.
+
+    Attributes
+    ----------
+    new_therapies
+        Days of anticancer therapies outside the protocol.
+    """
 
     arm: str | None = None
     diagnosis_date: dt.date | None = None
@@ -124,6 +134,7 @@ class ClinicalFacts:
     local_treatments: tuple[LocalTreatment, ...] = ()
     findings: tuple[Finding, ...] = ()
     coverage: tuple[Coverage, ...] = ()
+    new_therapies: tuple[dt.date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

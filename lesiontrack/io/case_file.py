@@ -127,7 +127,10 @@ def _reads(case: Mapping[str, Any], subject_id: str, settings: AssessSettings) -
     points = _sequence(case.get("timepoints"), "timepoints")
     if not points:
         raise ReadsError("no timepoints", expected="at least a baseline")
-    start = case.get("treatment_start")
+    start, new_therapy, death = (
+        None if case.get(field) is None else parse_date(case[field], field)
+        for field in ("treatment_start", "new_therapy_date", "death_date")
+    )
     return Reads(
         subject_id=subject_id,
         lesions=tuple(_lesion(_mapping(x, "lesions"), settings) for x in _sequence(case.get("lesions", []), "lesions")),
@@ -136,7 +139,9 @@ def _reads(case: Mapping[str, Any], subject_id: str, settings: AssessSettings) -
             for x in _sequence(case.get("local_treatment") or [], "local_treatment")
         ),
         visits=tuple(_visit_at(index, _mapping(x, "timepoints"), settings) for index, x in enumerate(points)),
-        treatment_start=None if start is None else parse_date(start, "treatment_start"),
+        treatment_start=start,
+        new_therapy_date=new_therapy,
+        death_date=death,
         reader="reader",
     )
 

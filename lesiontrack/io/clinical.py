@@ -152,6 +152,7 @@ TABLES: Mapping[str, Mapping[str, _Column]] = {
         ),
         "longest_diameter_mm": _Column(read=_length),
         "short_axis_mm": _Column(read=_length),
+        "reason": _Column(read=_text),
     },
     "adverse_events": {
         "subject_id": _ID,
@@ -380,6 +381,7 @@ def _facts(tables: Mapping[str, list[dict[str, Any]]], bad: dict[str, ClinicalEr
                 Coverage(date=entry["date"], region=entry["region"], assessed=entry["assessed"] == "Y")
                 for entry in own["coverage"]
             ),
+            new_therapies=tuple(sorted(x["date"] for x in own["therapies"] if x["in_protocol"] == "N")),
         )
     return facts
 
@@ -419,6 +421,7 @@ def _finding(row: Mapping[str, Any]) -> Finding:
         status=row["status"],
         longest_diameter_mm=row["longest_diameter_mm"],
         short_axis_mm=row["short_axis_mm"],
+        reason=row["reason"] or "",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def visit(builder: Builder, timepoint: int, **settings: object) -> VisitResponse
     return found
 
 
-def finding(date: dt.date, lesion: str, status: str, role: str, site: str = "LIVER", **more: Decimal) -> Finding:
+def finding(date: dt.date, lesion: str, status: str, role: str, site: str = "LIVER", **more: Any) -> Finding:
     return Finding(date=date, lesion=lesion, site=site, role=role, status=status, **more)
 
 

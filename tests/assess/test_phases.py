@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lesiontrack.assess import AssessSettings, judge, timepoint_phases
+from lesiontrack.assess.phases import split_phases
 from lesiontrack.domain.lesion import Certainty
 from lesiontrack.domain.outcome import Judgement, Response
 from tests.assess.build import Builder, day
@@ -32,6 +33,24 @@ def test_the_study_baseline_is_the_last_usable_visit_on_or_before_treatment_star
 def test_an_unusable_scan_on_the_day_is_no_baseline_and_keeps_its_phase() -> None:
     builder = Builder([day(1), day(60), day(120)], start=day(60), usable=[True, False, True]).track(30, None, 20)
     assert timepoint_phases(builder.build()) == {0: "BOTH", 1: "STUDY", 2: "STUDY"}
+
+
+def test_each_phase_has_its_baseline_first() -> None:
+    phases = split_phases(ten_lesions(Builder([day(1), day(60), day(120)], start=day(60)), 30, 20, 20).build().subject)
+    assert (phases.induction_baseline, phases.study_baseline) == (0, 1)
+    assert (phases.induction, phases.study) == ((0, 1), (1, 2))
+
+
+def test_an_unusable_scan_on_the_day_of_treatment_start_is_of_the_induction() -> None:
+    builder = Builder([day(1), day(60), day(120)], start=day(60), usable=[False, False, True]).track(None, None, 20)
+    assert timepoint_phases(builder.build()) == {0: "INDUCTION", 1: "INDUCTION", 2: "STUDY"}
+
+
+def test_without_treatment_start_what_a_reader_says_before_the_first_usable_scan_has_no_baseline() -> None:
+    subject = Builder([day(1), day(60), day(120)], start=None, usable=[False, True, True]).track(None, 20, 20).build()
+    assert split_phases(subject.subject, frozenset({0})).induction == (1, 2)
+    nothing = Builder([day(1), day(60)], start=None, usable=[False, False]).build().subject
+    assert split_phases(nothing, frozenset({0, 1})).induction == ()
 
 
 def test_disease_control_is_the_induction_response_at_the_study_baseline() -> None:

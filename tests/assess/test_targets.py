@@ -49,6 +49,13 @@ def test_a_reader_s_targets_come_first_and_count_towards_the_caps() -> None:
     assert propose_targets(others, settings, fixed=[small]) == ("L9", "L1", "L3")
 
 
+def test_a_target_that_a_reader_has_set_is_not_taken_again() -> None:
+    liver, lung = candidate("L1", "LIVER", "50"), candidate("L2", "LUNG", "12")
+    assert propose_targets([liver, lung], AssessSettings(), fixed=[liver]) == ("L1", "L2")
+    one_each = AssessSettings(max_targets_per_organ=1)
+    assert propose_targets([candidate("L3", "LIVER", "60"), lung], one_each, fixed=[liver]) == ("L1", "L2")
+
+
 def brute_force(candidates: list[Candidate], settings: AssessSettings) -> set[frozenset[str]]:
     """Every set within the caps that no further lesion fits into, of the largest size."""
     found: dict[int, set[frozenset[str]]] = {}
@@ -74,6 +81,12 @@ def test_ten_lesions_in_one_organ_have_45_choices() -> None:
     choices = TargetChoices([candidate(f"L{n}", "LIVER", "20") for n in range(10)], AssessSettings())
     assert choices.n_admissible == 45
     assert not choices.sampled
+
+
+def test_as_many_choices_as_are_judged_one_by_one_are_not_sampled() -> None:
+    candidates = [candidate(f"L{n}", "LIVER", "20") for n in range(10)]
+    assert not TargetChoices(candidates, AssessSettings(max_choices=45)).sampled
+    assert TargetChoices(candidates, AssessSettings(max_choices=44)).sampled
 
 
 def test_too_many_choices_are_sampled_the_same_each_time() -> None:
@@ -114,6 +127,24 @@ def test_an_outcome_that_does_not_depend_on_the_choice_says_so_too() -> None:
     assert (found.robustness.n_choices, found.robustness.overall_agreement) == (45, 1.0)
     assert not found.robustness.response_depends_on_choice
     assert (found.robustness.pd_date_min, found.robustness.n_pd) == (None, 0)
+
+
+def test_the_earliest_and_the_latest_progression_over_the_choices() -> None:
+    # L02 grows at once, L03 a visit later, L01 and L04 never: each pair progresses when its first grower does.
+    builder = Builder([day(1), day(60), day(120), day(180)])
+    builder.track(20, 20, 20, 20).track(20, 40, 40, 40).track(20, 20, 20, 60).track(20, 20, 20, 20)
+    found = judge(builder.build(), AssessSettings()).study
+    assert found is not None and found.robustness is not None
+    robust = found.robustness
+    assert (robust.pd_date_min, robust.pd_date_max, robust.n_pd) == (day(60), day(180), 5)
+    # Of six pairs the three with L02 progress at the first two visits, and at the last all but L01 with L04.
+    assert robust.overall_agreement == (3 / 6 + 3 / 6 + 5 / 6) / 3
+
+
+def test_without_a_visit_after_the_baseline_there_is_no_agreement_to_tell() -> None:
+    found = judge(Builder([day(1)]).track(20).build(), AssessSettings()).study
+    assert found is not None and found.robustness is not None
+    assert (found.robustness.n_choices, found.robustness.overall_agreement) == (1, None)
 
 
 def test_exploratory_curves_hold_all_lesions() -> None:
