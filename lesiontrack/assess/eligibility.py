@@ -83,10 +83,11 @@ def _disease_control(phases: Phases, induction: Assessment | None) -> tuple[Resp
 
     PD there or at any earlier induction visit: NO. NE, or fewer than two visits before treatment: NOT ASSESSED.
     """
-    if induction is None or phases.study_baseline is None or not induction.visits:
+    visits = induction.visits if induction is not None else ()
+    if phases.study_baseline is None or not visits:
         return None, "NOT ASSESSED"
-    response = induction.visits[-1].overall
-    if any(visit.overall is Response.PD for visit in induction.visits):
+    response = visits[-1].overall
+    if any(visit.overall is Response.PD for visit in visits):
         return response, "NO"
     return response, "YES" if response in _CONTROLLED else "NOT ASSESSED"
 
