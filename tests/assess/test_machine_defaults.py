@@ -220,6 +220,24 @@ def test_a_reader_sets_the_targets_and_the_reason_says_so() -> None:
     assert roles["L03"].reason.startswith("by a reader")
 
 
+def test_a_reader_s_own_reason_for_a_target_is_kept() -> None:
+    rows = (finding(DATES[0], "L02", "PRESENT", "TARGET", reason="well delimited"),)
+    builder = Builder(DATES, clinical={"findings": rows}).track(30, 30, 30, 30).track(20, 20, 20, 20)
+    judgement = judge(builder.build(), AssessSettings())
+    assert judgement.study is not None
+    assert {role.track_id: role.reason for role in judgement.study.roles} == {
+        "L01": "measurable, 30 mm",
+        "L02": "by a reader (well delimited): measurable, 20 mm",
+    }
+
+
+def test_new_therapy_ends_best_response_where_the_settings_say_so() -> None:
+    for therapies, best in (((day(2), day(61)), "SD"), ((day(120),), "PR"), ((), "PR")):
+        builder = Builder(DATES, clinical={"new_therapies": therapies}).track(30, 30, 20, 20)
+        assert primary(builder, bor_stops_at_new_therapy=True).bor_unconfirmed == best
+        assert primary(builder).bor_unconfirmed == "PR"
+
+
 def test_reasons_name_the_series_that_was_measured() -> None:
     found = visit(Builder(DATES).track(30, 20, 20, 20), 1)
     assert found.reasons[0].scans == ("1.2.1",)

@@ -40,9 +40,9 @@ def test_all_tables_become_facts(tmp_path: Path) -> None:
         "S1,2019-06-10,SBRT,ALL,,,,,,,N,\n"
         "S1,2019-06-01,resection,,,1.5,-2,30.25,2019-05-20,1,Y,R0\n"
         "S1,2019-06-02,ABLATION,L03,1.2.3,,,,,1,,\n",
-        therapies="subject_id,date,name,in_protocol\nS1,2020-01-01,FOLFIRI,N\n",
-        findings="subject_id,date,lesion,site,role,status,longest_diameter_mm,short_axis_mm\n"
-        "S1,2019-08-01,T1,lymph node,TARGET,PRESENT,23.10,15\n",
+        therapies="subject_id,date,name,in_protocol\nS1,2020-01-01,FOLFIRI,N\nS1,2019-06-01,FOLFOX,Y\n",
+        findings="subject_id,date,lesion,site,role,status,longest_diameter_mm,short_axis_mm,reason\n"
+        "S1,2019-08-01,T1,lymph node,TARGET,PRESENT,23.10,15,well delimited\n",
         adverse_events="subject_id,term,grade,start_date,related\nS1,Pain,2,2019-07-01,Y\n",
         coverage="subject_id,date,region,assessed\nS1,2019-08-01,chest,N\n",
     )
@@ -79,9 +79,11 @@ def test_all_tables_become_facts(tmp_path: Path) -> None:
                 status="PRESENT",
                 longest_diameter_mm=Decimal("23.10"),
                 short_axis_mm=Decimal("15"),
+                reason="well delimited",
             ),
         ),
         coverage=(Coverage(date=dt.date(2019, 8, 1), region="CHEST", assessed=False),),
+        new_therapies=(dt.date(2020, 1, 1),),
     )
     assert str(clinical.facts["S1"].findings[0].longest_diameter_mm) == "23.10", "decimals are kept as written"
     assert dict(clinical.covariates["S1"]) == {"age": "61"}
@@ -94,7 +96,8 @@ def test_all_tables_become_facts(tmp_path: Path) -> None:
         "coverage",
     }
     assert clinical.tables["therapies"].to_dict("records") == [
-        {"subject_id": "S1", "date": dt.date(2020, 1, 1), "name": "FOLFIRI", "in_protocol": "N"}
+        {"subject_id": "S1", "date": dt.date(2020, 1, 1), "name": "FOLFIRI", "in_protocol": "N"},
+        {"subject_id": "S1", "date": dt.date(2019, 6, 1), "name": "FOLFOX", "in_protocol": "Y"},
     ]
     assert clinical.tables["adverse_events"]["grade"].tolist() == [2]
     assert clinical.tables["subjects"]["death_date"].tolist() == [None]
