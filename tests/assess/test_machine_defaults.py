@@ -227,7 +227,7 @@ def test_a_reader_s_own_reason_for_a_target_is_kept() -> None:
     assert judgement.study is not None
     assert {role.track_id: role.reason for role in judgement.study.roles} == {
         "L01": "measurable, 30 mm",
-        "L02": "by a reader (well delimited): measurable, 20 mm",
+        "L02": "by a reader: well delimited; measurable, 20 mm",
     }
 
 
