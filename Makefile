@@ -10,17 +10,28 @@ BIN := $(VENV)/bin
 DEMO_OUT := demo_out
 WORKERS ?= $(shell nproc)
 
-.PHONY: demo test check format bench soak clean system
+.PHONY: demo test check format bench soak clean system pacs
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
-# System packages that the tests need: none beyond python3 with venv. Installed when root, otherwise the command is named.
+# System packages that the program needs: none beyond python3 with venv. Installed when root, otherwise the command is named.
 system:
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 to 3.13 is needed and none was found" >&2; exit 2; fi
 	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
 	  packages="python3-venv"; \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$packages; \
 	  else echo "missing system packages; run: sudo apt-get update && sudo apt-get install -y $$packages" >&2; exit 2; fi; fi
+
+# A real PACS, which the tests of DICOMweb archives start on loopback; without it they are skipped and say so.
+# Installed when root, and kept from starting as a service, now or later: that would listen to the whole network.
+pacs:
+	@if [ ! -x /usr/sbin/Orthanc ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  if [ ! -e /usr/sbin/policy-rc.d ]; then \
+	    trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+	    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d; fi; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    orthanc orthanc-dicomweb >/dev/null && { ! command -v systemctl >/dev/null || systemctl disable -q orthanc; }; } \
+	  || echo "Orthanc could not be installed: tests that need it are skipped" >&2; fi
 
 $(BIN)/python: | system
 	@[ -x $@ ] || $(PYTHON) -m venv $(VENV)
@@ -29,7 +40,7 @@ $(BIN)/python: | system
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@mkdir -p .stamps && touch $@
 
-.stamps/test: pyproject.toml .stamps/run | $(BIN)/python
+.stamps/test: pyproject.toml .stamps/run | $(BIN)/python pacs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@mkdir -p .stamps && touch $@
 
@@ -64,6 +75,7 @@ bench: .stamps/test
 	$(BIN)/python -m benchmarks.real_anatomy
 	$(BIN)/python -m benchmarks.survival
 	$(BIN)/python -m benchmarks.assess
+	$(BIN)/python -m benchmarks.imaging_dicomweb
 
 # Everything that is too long for every change: thousands of examples, damage, kill -9, a bug planted at every place of
 # the settled rule modules (it names the others, which it does not judge). `make test` runs a sample of the rest.

@@ -80,38 +80,40 @@ def _require_dicom(head: bytes) -> None:
 
 
 class _Stream:
-    """Bytes that arrive in chunks, taken up to a mark."""
+    """Bytes that arrive in chunks, taken up to a mark; copied as seldom as can be, for there are many."""
 
     def __init__(self, chunks: Iterable[bytes], start: bytes) -> None:
         self._chunks = iter(chunks)
-        self._kept = bytearray(start)
+        self._data = start
+        self._at = 0
 
     def _more(self) -> None:
         for chunk in self._chunks:
             if chunk:
-                self._kept += chunk
+                self._data = self._data[self._at :] + chunk if self._at < len(self._data) else chunk
+                self._at = 0
                 return
         raise CutShortError
 
     def peek(self, count: int) -> bytes:
         """Return the next bytes without taking them."""
-        while len(self._kept) < count:
+        while len(self._data) - self._at < count:
             self._more()
-        return bytes(self._kept[:count])
+        return self._data[self._at : self._at + count]
 
-    def until(self, mark: bytes, sink: Callable[[bytes], object], *, most_bytes: int) -> None:
+    def until(self, mark: bytes, sink: Callable[[memoryview], object], *, most_bytes: int) -> None:
         """Pass on everything before the next mark, and take the mark itself."""
         passed = 0
         while True:
-            place = self._kept.find(mark)
+            place = self._data.find(mark, self._at)
             # A mark may stand across two chunks: its length is held back.
-            ready = place if place >= 0 else max(0, len(self._kept) - len(mark) + 1)
-            passed += ready
+            end = place if place >= 0 else max(self._at, len(self._data) - len(mark) + 1)
+            passed += end - self._at
             if passed > most_bytes:
                 raise MultipartError(f"more than {most_bytes} bytes where a part or its header should have ended")
-            sink(bytes(self._kept[:ready]))
-            del self._kept[:ready]
+            sink(memoryview(self._data)[self._at : end])
+            self._at = end
             if place >= 0:
-                del self._kept[: len(mark)]
+                self._at += len(mark)
                 return
             self._more()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,18 @@ def test_an_answer_that_is_not_multipart_is_refused(value: str) -> None:
 )
 def test_the_boundary_is_found_with_and_without_quotes(value: str) -> None:
     assert boundary_of(value) == b"b"
+
+
+def test_a_long_answer_needs_little_memory(tmp_path: Path) -> None:
+    part = b"--%b\r\n\r\n" % _MARK + b"\1" * 2**20 + b"\r\n"
+    chunks = (part for _ in range(40))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CutShortError):
+            for file in part_files(chunks, _MARK, tmp_path, most_bytes=2**21):
+                assert file.stat().st_size == 2**20
+                file.unlink()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 2**20
