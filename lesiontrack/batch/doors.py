@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from lesiontrack.batch.progress import FileCount, new_bar
 from lesiontrack.batch.study import require_result, study_settings
 from lesiontrack.errors import ClinicalError, StudyError
 from lesiontrack.io.archive import index
@@ -50,14 +52,17 @@ def index_archive(archive: str, out: Path | None, *, verify: bool, settings_file
         if isinstance(images, Path) and images.resolve() in (out.resolve(), *out.resolve().parents):
             raise StudyError("the catalogue would lie inside the images", file=str(out), expected="a folder elsewhere")
         out.mkdir(parents=True, exist_ok=True)
-    catalogue = index(
-        images,
-        settings.archive,
-        labels=settings.labels,
-        clinical=clinical,
-        database=out / "catalogue.sqlite" if out is not None else None,
-        verify=verify,
-    )
+    bar = new_bar()
+    with bar or nullcontext():
+        catalogue = index(
+            images,
+            settings.archive,
+            labels=settings.labels,
+            clinical=clinical,
+            database=out / "catalogue.sqlite" if out is not None else None,
+            verify=verify,
+            progress=FileCount(bar),
+        )
     if not catalogue.files and not catalogue.failures:
         raise StudyError("no file in the archive", file=catalogue.root, expected="images: DICOM, NIfTI, NRRD or MHA")
     if out is not None:
@@ -93,8 +98,9 @@ def _write_catalogue(out: Path, catalogue: Catalogue) -> None:
     write_json(
         out / "files.json",
         [
-            {"state": state, "file": n.file, "reason": n.reason, "subject_id": n.subject_id, "series_uid": n.series_uid}
+            {"state": state, "file": file, "reason": n.reason, "subject_id": n.subject_id, "series_uid": n.series_uid}
             for state, n in notices
+            for file in (n.file, *n.others)
         ],
     )
 

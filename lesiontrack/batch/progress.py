@@ -15,12 +15,45 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lesiontrack.batch.pool import Outcome
 from lesiontrack.io.store import write_json
 
-__all__ = ["Watch"]
+__all__ = ["FileCount", "Watch", "new_bar"]
 
 log = logging.getLogger(__name__)
 
 # In a log, files are reported at most this often; a terminal's bar moves at every one.
 _FILES_A_LINE = 5000
+
+
+class FileCount:
+    """Reports how many files are catalogued; call it with the number done and the number in all.
+
+    Parameters
+    ----------
+    bar
+        Where there is a terminal; None: log lines.
+    """
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._task: Any = None
+        self._logged = 0
+
+    def __call__(self, seen: int, total: int) -> None:
+        """Report a state; in a log, no more often than anybody wants to read."""
+        if self._bar is not None:
+            if self._task is None:
+                self._task = self._bar.add_task("files", total=total)
+            self._bar.update(self._task, completed=seen, total=total)
+        elif seen == total or seen >= self._logged + _FILES_A_LINE:
+            self._logged = seen
+            log.info("catalogued %d of %d files", seen, total)
+
+
+def new_bar() -> Progress | None:
+    """Return a bar for a terminal; None where stderr is none."""
+    if not sys.stderr.isatty():
+        return None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(file=sys.stderr))
 
 
 class Watch:
@@ -30,17 +63,8 @@ class Watch:
         self.out = out
         self.counts = {"done": 0, "kept": 0, "failed": 0}
         self.total = 0
-        self._bar = (
-            Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=Console(file=sys.stderr),
-            )
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar = new_bar()
+        self.files = FileCount(self._bar)
         self._task: Any = None
 
     def __enter__(self) -> Watch:
@@ -58,15 +82,6 @@ class Watch:
             self._bar.stop()
         if kind is not None:
             self._status("interrupted")
-
-    def files(self, seen: int, total: int) -> None:
-        """Report cataloguing."""
-        if self._bar is not None:
-            if self._task is None:
-                self._task = self._bar.add_task("files", total=total)
-            self._bar.update(self._task, completed=seen, total=total)
-        elif seen and (seen % _FILES_A_LINE == 0 or seen == total):
-            log.info("catalogued %d of %d files", seen, total)
 
     def start(self, total: int) -> None:
         """Begin with the subjects."""

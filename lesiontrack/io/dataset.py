@@ -24,12 +24,14 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lesiontrack.errors import ImageError
+from lesiontrack.io.elements import Elements
 
 __all__ = [
     "DECODE_ERRORS",
+    "Headed",
     "day",
     "frame_count",
     "is_dicom",
@@ -38,7 +40,12 @@ __all__ = [
     "quiet_pydicom",
     "read_dataset",
     "text",
+    "transfer_syntax",
+    "whole",
 ]
+
+Headed = Dataset | Elements
+"""A header, by pydicom or by the walk over plain files; the functions here ask either."""
 
 # What pydicom and its decoders raise on damaged files, by experience with damaged files. Listed rather than caught
 # broadly, so that a fault of our own is not taken for a fault of the data.
@@ -85,11 +92,13 @@ def quiet_pydicom() -> Iterator[None]:
         pydicom.config.settings.reading_validation_mode = mode
 
 
-def text(dataset: Dataset, keyword: str) -> str:
+def text(dataset: Headed, keyword: str) -> str:
     """Return an element as stripped text; empty where absent or unreadable. Several values are parted by backslashes.
 
     Plain text is taken from the bytes as they stand: pydicom's conversion, many times slower, is for the rest.
     """
+    if isinstance(dataset, Elements):
+        return dataset.texts.get(keyword, "")
     tag = _tag(keyword)
     try:
         if tag not in dataset:
@@ -124,7 +133,35 @@ def _is_plain(element: RawDataElement, tag: BaseTag) -> bool:
     return (element.VR or _vr(tag)) in _TEXT_VRS and element.value is not None and element.value.isascii()
 
 
-def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+def whole(dataset: Headed, keyword: str) -> int | None:
+    """Return an element as a whole number; None where it is absent or empty.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is anything else.
+    """
+    if isinstance(dataset, Elements):
+        found = dataset.texts.get(keyword)
+        return None if found is None else int(found)
+    value = dataset.get(keyword)
+    return None if value is None else int(value)
+
+
+@cache
+def _uid(value: str) -> UID:
+    return UID(value)
+
+
+def transfer_syntax(dataset: Headed) -> UID:
+    """Return the transfer syntax."""
+    if isinstance(dataset, Elements):
+        return _uid(dataset.syntax)
+    syntax: UID = dataset.file_meta.TransferSyntaxUID
+    return syntax
+
+
+def numbers(dataset: Headed, keyword: str, count: int) -> tuple[float, ...] | None:
     """Return an element as ``count`` finite numbers; None where it is absent or anything else."""
     parts = text(dataset, keyword).split("\\")
     if len(parts) != count:
@@ -136,13 +173,13 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
     return values if all(math.isfinite(value) for value in values) else None
 
 
-def frame_count(dataset: Dataset) -> int:
+def frame_count(dataset: Headed) -> int:
     """Return the number of frames that a header claims; 1 where it claims none."""
     value = numbers(dataset, "NumberOfFrames", 1)
     return max(1, int(value[0])) if value else 1
 
 
-def day(dataset: Dataset, keyword: str) -> str:
+def day(dataset: Headed, keyword: str) -> str:
     """Return a DICOM date (also the old form with dots, and the start of a date-time) as ISO 8601; empty if none."""
     value = text(dataset, keyword).replace(".", "") if keyword.endswith("Date") else text(dataset, keyword)
     try:
@@ -151,10 +188,8 @@ def day(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
-def is_dicom(path: Path) -> bool:
-    """Tell by content whether a file is DICOM: the magic word, or a data set that starts with group 2 or 8."""
-    with path.open("rb") as file:
-        head = file.read(132)
+def is_dicom(head: bytes) -> bool:
+    """Tell by its first 132 bytes whether a file is DICOM: the magic word, or a first element of group 2 or 8."""
     if head[128:132] == b"DICM":
         return True
     if len(head) < 8 or head[:4] not in _FIRST_TAGS:
@@ -236,7 +271,9 @@ def _inflated(file: BinaryIO, path: Path, *, whole: bool) -> tuple[BinaryIO, int
     return out, size
 
 
-def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; none where it is absent."""
+def items(dataset: Headed, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none where it is absent (the walk over plain files keeps no sequence)."""
+    if isinstance(dataset, Elements):
+        return []
     value = dataset.get(keyword)
     return list(value) if isinstance(value, pydicom.sequence.Sequence) else []

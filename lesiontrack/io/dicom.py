@@ -20,7 +20,7 @@ from lesiontrack.io.headers import Plane, planes_of
 from lesiontrack.io.series import Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings
 
-__all__ = ["frames_of", "read_dicom_volume", "same_pixels"]
+__all__ = ["frames_of", "pixel_digest", "read_dicom_volume", "same_pixels"]
 
 Stored = NDArray[Any]
 Voxels = NDArray[np.int16] | NDArray[np.float32]
@@ -192,12 +192,19 @@ def same_pixels(one: Plane, other: Plane) -> bool:
     if one.file == other.file and one.frame == other.frame:
         return True
     try:
-        return _pixel_digest(one) == _pixel_digest(other)
+        return pixel_digest(one) == pixel_digest(other)
     except ImageError:
         return False
 
 
-def _pixel_digest(plane: Plane) -> str:
+def pixel_digest(plane: Plane) -> str:
+    """Return a digest of a plane's stored pixels and their rescale.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be decoded.
+    """
     with quiet_pydicom():
         dataset, _ = read_dataset(Path(plane.file))
         try:

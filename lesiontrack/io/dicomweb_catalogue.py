@@ -19,18 +19,13 @@ from pydicom.dataset import Dataset
 
 from lesiontrack.domain.problem import Problem
 from lesiontrack.errors import ArchiveError
-from lesiontrack.io.catalogue import (
-    Progress,
-    Reading,
-    header_from_text,
-    header_to_text,
-    identity_key,
-    open_database,
-)
+from lesiontrack.io.catalogue import Progress
 from lesiontrack.io.dataset import DECODE_ERRORS, quiet_pydicom
 from lesiontrack.io.dicom import same_pixels
 from lesiontrack.io.dicomweb import DicomwebAddress, WebObject, fetched, open_server, stamp_of
 from lesiontrack.io.dicomweb_server import Json, Server, value_of
+from lesiontrack.io.file_table import Reading, identity_key, open_database
+from lesiontrack.io.header_text import header_from_text, header_to_text
 from lesiontrack.io.headers import Header, Plane, header_of
 from lesiontrack.io.settings import ArchiveSettings
 
@@ -81,8 +76,10 @@ def read_archive(
         desk.forget_the_rest()
         base.commit()
     broken = {problem.subject_id for problem in desk.failures}
+    whole = [header for header in desk.headers if header.subject_id not in broken]
     return Reading(
-        headers=tuple(header for header in desk.headers if header.subject_id not in broken),
+        headers=iter(sorted(whole, key=lambda header: header.subject_id)),
+        files=len(whole),
         fresh=desk.fresh,
         changed=tuple(desk.changed),
         failures=tuple(desk.failures),

@@ -370,7 +370,9 @@ def _identified(path: Path, series_uid: str) -> tuple[str, str]:
     with quiet_pydicom():
         try:
             dataset, left = read_dataset(path, pixels=False)
-            problem = size_problem(dataset, path, left) if "Rows" in dataset and "Columns" in dataset else ""
+            problem = (
+                size_problem(dataset, path.stat().st_size, left) if "Rows" in dataset and "Columns" in dataset else ""
+            )
         except ImageError as error:
             raise MultipartError(f"{error.message} ({error.found or error.expected})") from error
         except DECODE_ERRORS as error:

@@ -16,16 +16,24 @@ from pydicom.dataset import Dataset
 from lesiontrack.errors import ImageError
 from lesiontrack.io.dataset import (
     DECODE_ERRORS,
+    Headed,
     day,
     frame_count,
+    is_dicom,
     items,
     numbers,
     quiet_pydicom,
     read_dataset,
     text,
+    transfer_syntax,
+    whole,
 )
+from lesiontrack.io.elements import plain_elements
 
-__all__ = ["PHASE_KEYS", "Header", "Plane", "header_of", "planes_of", "read_header", "size_problem"]
+__all__ = ["PHASE_KEYS", "VOLUME_SUFFIXES", "Header", "Plane", "header_of", "planes_of", "read_header", "size_problem"]
+
+# Names of NIfTI, NRRD and MetaImage files; when packed, their content has no reliable magic.
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 # Attributes that tell the phases (or echoes, or stacks) of one series apart, most telling first.
 PHASE_KEYS = (
@@ -69,6 +77,25 @@ _FRAME_GROUPS = (
     "CardiacSynchronizationSequence",
 )
 _IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex")
+_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+_PHASE_TEXTS = ("SeriesDescription", "ProtocolName", "ContrastBolusAgent")
+# All that is asked of an image without functional groups; anything else is read by pydicom.
+_PLAIN = tuple(
+    dict.fromkeys(
+        (
+            *("Modality", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
+            *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "BodyPartExamined", "SliceThickness"),
+            *("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames", "InstanceNumber"),
+            *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+            *_IDENTITY,
+            *_DATES,
+            *_PHASE_TEXTS,
+            *PHASE_KEYS,
+        )
+    )
+)
+_NOT_PLAIN = frozenset({0x52009229, 0x52009230})
+_WITH_SEQUENCES = frozenset({"SEG", "RTSTRUCT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,22 +176,40 @@ def read_header(path: Path | str, *, key: bytes = b"") -> Header:
     ----------
     key
         Of the digests of identity; one for each database, so that digests cannot be compared across databases.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
     """
-    path = Path(path)
+    elements, head = plain_elements(path, _PLAIN, _NOT_PLAIN)
+    if elements is not None and elements.texts.get("Modality") not in _WITH_SEQUENCES:
+        try:
+            return _sized(elements, str(path), elements.size, elements.left, key)
+        except DECODE_ERRORS as error:
+            return Header(path=str(path), kind="other", problem=f"unreadable header ({type(error).__name__})")
+    if not is_dicom(head):
+        return Header(path=str(path), kind="foreign")
     with quiet_pydicom():
         try:
             dataset, left = read_dataset(path, pixels=False)
-            header = header_of(dataset, str(path), key=key)
-            if header.kind in ("image", "segmentation") and not header.problem:
-                return replace(header, problem=size_problem(dataset, path, left))
-            return header
+            return _sized(dataset, str(path), Path(path).stat().st_size, left, key)
         except ImageError as error:
             return Header(path=str(path), kind="other", problem=f"{error.message} ({error.found or error.expected})")
         except DECODE_ERRORS as error:
             return Header(path=str(path), kind="other", problem=f"unreadable header ({type(error).__name__})")
 
 
-def header_of(dataset: Dataset, path: str, *, key: bytes = b"") -> Header:
+def _sized(dataset: Headed, path: str, size: int, left: int | None, key: bytes) -> Header:
+    """Return the header of a file whose pixels are checked to fit into it."""
+    header = header_of(dataset, path, key=key)
+    if header.kind in ("image", "segmentation") and not header.problem:
+        problem = size_problem(dataset, size, left)
+        return replace(header, problem=problem) if problem else header
+    return header
+
+
+def header_of(dataset: Headed, path: str, *, key: bytes = b"") -> Header:
     """Return what the catalogue keeps of a data set, wherever it comes from; its pixels are not asked after.
 
     Parameters
@@ -185,8 +230,7 @@ def header_of(dataset: Dataset, path: str, *, key: bytes = b"") -> Header:
     problem = ""
     if not sop_class and not modality and not has_pixels:
         problem = "no DICOM object: neither class, modality nor pixels"
-    planes = planes_of(dataset, path) if kind == "image" and modality in ("CT", "MR") else ()
-    dates = (day(dataset, word) for word in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"))
+    dates = (day(dataset, word) for word in _DATES)
     return Header(
         path=path,
         kind=kind,
@@ -200,15 +244,13 @@ def header_of(dataset: Dataset, path: str, *, key: bytes = b"") -> Header:
         frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
         modality=modality,
         date=next((date for date in dates if date), ""),
-        phase_text=" ".join(
-            text(dataset, word) for word in ("SeriesDescription", "ProtocolName", "ContrastBolusAgent")
-        ).strip(),
+        phase_text=" ".join(text(dataset, word) for word in _PHASE_TEXTS).strip(),
         body_part=text(dataset, "BodyPartExamined"),
         slice_thickness_mm=_thickness(dataset),
         references=_references(dataset, kind),
         contents=_contents(dataset, kind),
         source=_source(dataset, path) if kind in ("segmentation", "structures") else (),
-        planes=planes,
+        planes=planes_of(dataset, path) if kind == "image" and modality in ("CT", "MR") else (),
         problem=problem,
     )
 
@@ -221,7 +263,7 @@ def _digest(value: str, key: bytes) -> str:
     return hashlib.blake2b(value.encode(), key=key[:64], digest_size=8).hexdigest() if value else ""
 
 
-def _thickness(dataset: Dataset) -> float | None:
+def _thickness(dataset: Headed) -> float | None:
     value = numbers(dataset, "SliceThickness", 1)
     if value is None:
         for group in items(dataset, "SharedFunctionalGroupsSequence"):
@@ -230,19 +272,19 @@ def _thickness(dataset: Dataset) -> float | None:
     return value[0] if value and value[0] > 0 else None
 
 
-def size_problem(dataset: Dataset, path: Path, left: int | None) -> str:
-    """Say why the file cannot hold the pixels that its header claims; empty when it can.
+def size_problem(dataset: Headed, size: int, left: int | None) -> str:
+    """Say why a file cannot hold the pixels that its header claims; empty when it can.
 
     Parameters
     ----------
+    size
+        Of the file, bytes.
     left
         Bytes that follow the header; None when not known.
     """
-    voxels = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset)
-    bits = voxels * int(dataset.get("BitsAllocated", 16) or 16) * int(dataset.get("SamplesPerPixel", 1) or 1)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    size = path.stat().st_size
-    if syntax.is_compressed or left is None:
+    voxels = (whole(dataset, "Rows") or 0) * (whole(dataset, "Columns") or 0) * frame_count(dataset)
+    bits = voxels * (whole(dataset, "BitsAllocated") or 16) * (whole(dataset, "SamplesPerPixel") or 1)
+    if left is None or transfer_syntax(dataset).is_compressed:
         if bits // 8 > 256 * 2**20 and bits // 8 > 1000 * size:
             return f"claims {bits // 8} bytes of pixels in a file of {size}"
         return ""
@@ -251,9 +293,10 @@ def size_problem(dataset: Dataset, path: Path, left: int | None) -> str:
     return ""
 
 
-def planes_of(dataset: Dataset, path: str) -> tuple[Plane, ...]:
+def planes_of(dataset: Headed, path: str) -> tuple[Plane, ...]:
     """Return the image planes of a data set: one, or one for each frame (functional groups of enhanced images)."""
-    if "PerFrameFunctionalGroupsSequence" in dataset:
+    rows, columns = whole(dataset, "Rows") or 0, whole(dataset, "Columns") or 0
+    if isinstance(dataset, Dataset) and "PerFrameFunctionalGroupsSequence" in dataset:
         shared = (items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
         frames = items(dataset, "PerFrameFunctionalGroupsSequence")
         return tuple(_frame_plane(dataset, shared, group, path, number) for number, group in enumerate(frames))
@@ -263,8 +306,8 @@ def planes_of(dataset: Dataset, path: str) -> tuple[Plane, ...]:
                 file=path,
                 frame=number,
                 sop_instance_uid=text(dataset, "SOPInstanceUID"),
-                rows=int(dataset.Rows),
-                columns=int(dataset.Columns),
+                rows=rows,
+                columns=columns,
             )
             for number in range(frame_count(dataset))
         )
@@ -274,8 +317,8 @@ def planes_of(dataset: Dataset, path: str) -> tuple[Plane, ...]:
             file=path,
             frame=0,
             sop_instance_uid=text(dataset, "SOPInstanceUID"),
-            rows=int(dataset.Rows),
-            columns=int(dataset.Columns),
+            rows=rows,
+            columns=columns,
             position_lps_mm=numbers(dataset, "ImagePositionPatient", 3),
             orientation=numbers(dataset, "ImageOrientationPatient", 6),
             spacing_mm=numbers(dataset, "PixelSpacing", 2),
@@ -328,7 +371,7 @@ def _frame_key(found: Callable[[str], Dataset], keyword: str) -> str:
     return text(found(word), word)
 
 
-def _references(dataset: Dataset, kind: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _references(dataset: Headed, kind: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the series that a segmentation or structure set references, with their instances."""
     if kind == "structures":
         series = [
@@ -367,7 +410,7 @@ def _code(dataset: Dataset, keyword: str) -> str:
     return ""
 
 
-def _contents(dataset: Dataset, kind: str) -> tuple[tuple[str, ...], ...]:
+def _contents(dataset: Headed, kind: str) -> tuple[tuple[str, ...], ...]:
     if kind == "segmentation":
         return tuple(
             (
@@ -388,7 +431,7 @@ def _contents(dataset: Dataset, kind: str) -> tuple[tuple[str, ...], ...]:
     return ()
 
 
-def _source(dataset: Dataset, path: str) -> tuple[str, ...]:
+def _source(dataset: Headed, path: str) -> tuple[str, ...]:
     words = ("SeriesDescription", "ContentLabel", "ContentDescription", "ContentCreatorName", "Manufacturer")
     more = ("ManufacturerModelName", "StructureSetLabel", "StructureSetName", "SeriesInstanceUID", "SOPInstanceUID")
     texts = [text(dataset, word) for word in (*words, *more)]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lesiontrack.domain.geometry import Grid, Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import GeometryError, ImageError
-from lesiontrack.io.headers import Header
+from lesiontrack.io.headers import VOLUME_SUFFIXES, Header
 
 __all__ = [
     "image_name",
@@ -38,7 +38,6 @@ __all__ = [
     "write_label_map",
 ]
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 # What marks a label map, or a folder of masks, by name; ".seg" is 3D Slicer's.
 _SEGMENTATION = ("_seg", ".seg")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -67,7 +66,7 @@ _DAMAGE = (
 
 def is_label_map_or_volume(path: Path) -> bool:
     """Tell by name whether a file is NIfTI, NRRD or MetaImage (their content has no reliable magic when packed)."""
-    return path.name.lower().endswith(_SUFFIXES)
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def in_mask_folder(path: Path) -> bool:
@@ -78,7 +77,7 @@ def in_mask_folder(path: Path) -> bool:
 def image_name(path: Path) -> tuple[str, bool]:
     """Return the name of the volume that a file is or belongs to, without suffixes, and whether it is a label map."""
     lower = path.name.lower()
-    suffix = next(suffix for suffix in _SUFFIXES if lower.endswith(suffix))
+    suffix = next(suffix for suffix in VOLUME_SUFFIXES if lower.endswith(suffix))
     name = path.parent.name if in_mask_folder(path) else path.name[: -len(suffix)]
     return (name[:-4], True) if name.lower().endswith(_SEGMENTATION) else (name, False)
 

@@ -39,13 +39,17 @@ def catalogue_from_text(text: str) -> Catalogue:
     return Catalogue(
         root=stored["root"],
         subjects=tuple(_subject(entry) for entry in stored["subjects"]),
-        ignored=tuple(Notice(**entry) for entry in stored["ignored"]),
-        refused=tuple(Notice(**entry) for entry in stored["refused"]),
+        ignored=tuple(_notice(entry) for entry in stored["ignored"]),
+        refused=tuple(_notice(entry) for entry in stored["refused"]),
         failures=tuple(Problem(**{**entry, "date": _date(entry["date"])}) for entry in stored["failures"]),
         notes=tuple((uid, note) for uid, note in stored["notes"]),
         files=stored["files"],
         needs_labels=tuple(stored["needs_labels"]),
     )
+
+
+def _notice(entry: Mapping[str, Any]) -> Notice:
+    return Notice(**{**entry, "others": tuple(entry["others"])})
 
 
 def _date(value: str | None) -> dt.date | None:

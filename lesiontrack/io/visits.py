@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from lesiontrack.domain.study import ClinicalFacts, Scan, Visit
+from lesiontrack.io.settings import ArchiveSettings
 
-__all__ = ["group_into_visits", "treatment_dates"]
+__all__ = ["group_into_visits", "treatment_dates", "visits_of"]
 
 
 def treatment_dates(clinical: ClinicalFacts | None) -> tuple[dt.date, ...]:
@@ -48,3 +49,9 @@ def visit_of(timepoint: int, scans: tuple[Scan, ...]) -> Visit:
     reasons = dict.fromkeys(scan.problem for scan in scans if scan.problem)
     problem = "; ".join(reasons) or "no segmentation belongs to any scan of this visit"
     return Visit(timepoint=timepoint, scans=scans, usable=False, problem=problem)
+
+
+def visits_of(scans: Iterable[Scan], settings: ArchiveSettings, clinical: ClinicalFacts | None) -> tuple[Visit, ...]:
+    """Group a subject's scans into numbered visits, in time order."""
+    groups = group_into_visits(scans, window_days=settings.visit_window_days, barriers=treatment_dates(clinical))
+    return tuple(visit_of(number, scans) for number, scans in enumerate(groups))
