@@ -21,6 +21,7 @@ from lesiontrack.errors import SettingsError
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.link.settings import LinkSettings
 from lesiontrack.measure.settings import MeasureSettings
+from lesiontrack.review.agreement_settings import AgreementSettings
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.settings import SurvivalSettings
 
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     align: AlignSettings = Field(default_factory=AlignSettings, description="bringing two scans together")
     link: LinkSettings = Field(default_factory=LinkSettings, description="following lesions through time")
     assess: AssessSettings = Field(default_factory=AssessSettings, description="response by RECIST 1.1")
+    agreement: AgreementSettings = Field(default_factory=AgreementSettings, description="comparing readers")
     events: EventSettings = Field(default_factory=EventSettings, description="deriving event dates")
     survival: SurvivalSettings = Field(default_factory=SurvivalSettings, description="estimates and comparisons")
 

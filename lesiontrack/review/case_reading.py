@@ -14,10 +14,14 @@ PointLps = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One trigger of progression: its kind, the date that it alone would give, its compartments and lesions."""
+    """One trigger of progression: its kind, the date that it alone would give, its compartments and lesions.
+
+    ``first_timepoint`` is the visit at which its lesion was first seen.
+    """
 
     kind: str
     date: dt.date
+    first_timepoint: int
     compartments: tuple[str, ...] = ()
     lesions: tuple[str, ...] = ()
 
@@ -32,8 +36,6 @@ class ReadVisit:
         ``INDUCTION`` or ``STUDY``.
     sum_mm, nadir_sum_mm, baseline_sum_mm
         None where there is none.
-    sentences
-        Why the visit is what it is, a sentence for each rule.
     """
 
     timepoint: int
@@ -47,7 +49,6 @@ class ReadVisit:
     nadir_sum_mm: Decimal | None = None
     baseline_sum_mm: Decimal | None = None
     causes: tuple[Cause, ...] = ()
-    sentences: tuple[str, ...] = ()
 
     @property
     def essence(self) -> tuple[object, ...]:

@@ -171,6 +171,8 @@ def _with_interval_by_subject(
         return _noted(found, "no interval by subject: kappa is not defined in most resamples")
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(1.0 - observed / expected, [tail, 100 - tail])
+    if low == high:
+        return _noted(found, "no interval by subject: every resample agrees alike")
     method = f"percentile of {int(expected.size)} resamples of subjects"
     return _noted(found, None, ci_by_subject=(float(low), float(high)), ci_by_subject_method=method)
 

@@ -73,8 +73,16 @@ class EventSettings(BaseModel):
     )
     reader: str | None = Field(
         default=None,
-        description="Whose responses feed the endpoints where several readers judged. Default: the adjudicated ones, "
-        "else those of the only reader, else those of the first by name, with a warning.",
+        description="Whose reading feeds the endpoints: machine, a reader's name, adjudicated (the readers where they "
+        "agree, and an adjudicator's choices where they do not) or majority (what more than half of the readers say of "
+        "progression). Default: the adjudicated reading where there is one, else that of the only reader, else that of "
+        "the first reader by name, with a warning; where nobody has read, the machine's.",
+    )
+    unresolved_reader: str | None = Field(
+        default=None,
+        description="With reader = adjudicated or majority: whose reading (a name, or machine) stands, with a warning, "
+        "for a subject in whom readers differ and nobody has chosen. Default: nobody's, the subject's endpoints from "
+        "imaging are not derived until an adjudicator has chosen.",
     )
     primary_rules: str = Field(
         default="recist11-local",

@@ -16,12 +16,25 @@ from typing import Any
 
 from lesiontrack.domain.outcome import Response, TriggerKind
 from lesiontrack.errors import TableError
+from lesiontrack.review.choices import ADJUDICATED, MAJORITY
+from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.facts import as_date, as_text
 
-__all__ = ["Cue", "Judged", "choose_reader", "judged_visits", "progression_cues"]
+__all__ = [
+    "MACHINE",
+    "Chosen",
+    "Cue",
+    "Judged",
+    "choose_reader",
+    "judged_visits",
+    "people_of",
+    "progression_cues",
+]
 
 _NEW = ("YES", "UNEQUIVOCAL")
 _UNEQUIVOCAL_KINDS = (TriggerKind.NEW, TriggerKind.NON_TARGET, TriggerKind.LTP)
+MACHINE = "machine"
+# An adjudicator who reads has a reading of that name's beginning.
 _ADJUDICATED = "adjudicat"
 
 
@@ -70,21 +83,62 @@ class Judged:
         return self.overall is not None and self.overall != Response.NE
 
 
-def choose_reader(readers: Iterable[str], wanted: str | None) -> tuple[str | None, str | None]:
-    """Return whose responses decide, and a remark where the choice is not plain.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Whose responses of a subject feed the endpoints.
 
-    The reader asked for; else an adjudicator's; else the only one; else the first by name other than the machine.
+    Attributes
+    ----------
+    reader
+        None where there are no responses, or nobody's may decide.
+    remark
+        Where the choice is not plain.
+    unresolved
+        The readers differ and what was asked for, adjudication or a majority, is not there.
+    """
+
+    reader: str | None = None
+    remark: str | None = None
+    unresolved: bool = False
+
+
+def people_of(readers: Iterable[str]) -> list[str]:
+    """Return the readers who are compared: not the machine, no adjudicator, and no reading made of others."""
+    return sorted({r for r in readers if r not in (MACHINE, MAJORITY, "") and not r.lower().startswith(_ADJUDICATED)})
+
+
+def choose_reader(readers: Iterable[str], settings: EventSettings) -> Chosen:
+    """Choose whose responses decide, as the settings ``reader`` and ``unresolved_reader`` say.
+
+    Unset, it is the adjudicated reading, an adjudicator's own before one made of choices; else the only reader's; else
+    that of the first by name, with a remark; else the machine's.
     """
     found = sorted(set(readers))
-    if wanted is not None and wanted in found:
-        return wanted, None
-    remark = None if wanted is None else f"reader {wanted} has no responses"
-    adjudicated = [reader for reader in found if reader.lower().startswith(_ADJUDICATED)]
-    people = [reader for reader in found if reader != "machine"]
+    adjudicated = sorted((r for r in found if r.lower().startswith(_ADJUDICATED)), key=lambda r: r == ADJUDICATED)
+    people, wanted = people_of(found), settings.reader
+    made = {ADJUDICATED: adjudicated, MAJORITY: [r for r in found if r == MAJORITY]}.get(wanted or "")
+    if made is not None and not made and len(people) > 1:
+        return _unresolved(str(wanted), found, people, settings)
+    if made:
+        return Chosen(reader=made[0])
+    if wanted in found:
+        return Chosen(reader=wanted)
+    remark = None
+    if wanted is not None and found:
+        short = "nobody has read" if not people else f"only {people[0]} has read"
+        remark = f"reader {wanted} has no responses" if made is None else f"reader = {wanted}, and {short}"
     chosen = next(iter([*adjudicated, *people, *found]), None)
     if not adjudicated and len(people) > 1:
         remark = f"several readers ({', '.join(people)}) and none adjudicated; {chosen} decides"
-    return chosen, remark
+    return Chosen(reader=chosen, remark=remark)
+
+
+def _unresolved(wanted: str, found: list[str], people: list[str], settings: EventSettings) -> Chosen:
+    stands = settings.unresolved_reader
+    why = f"readers {', '.join(people)} differ and there is no {wanted} reading"
+    if stands is not None and stands in found:
+        return Chosen(reader=stands, remark=f"{why}; that of {stands} stands until then (unresolved_reader)")
+    return Chosen(remark=f"{why}; endpoints from imaging are not derived", unresolved=True)
 
 
 def judged_visits(subject_id: str, rows: Iterable[Mapping[str, Any]]) -> tuple[Judged, ...]:

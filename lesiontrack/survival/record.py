@@ -17,8 +17,9 @@ from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.facts import ClinicalRecord, Rows, as_date, as_text, clinical_record, rows_by_subject
 from lesiontrack.survival.judged import Cue, Judged, choose_reader, judged_visits, progression_cues
 
-__all__ = ["Progression", "Sources", "SubjectRecord", "TreatedTrack", "progression", "read_record"]
+__all__ = ["DISCORDANT", "Progression", "Sources", "SubjectRecord", "TreatedTrack", "progression", "read_record"]
 
+DISCORDANT = "DISCORDANT"
 # Columns of cohort/subjects that describe the subject at baseline (and the margin of its surgery).
 _BASELINE_FACTS = ("count_hepatic", "disease_control", "eligible", "extrahepatic_at_baseline", "margin")
 
@@ -99,7 +100,7 @@ class SubjectRecord:
         Under the primary rule set.
     unread
         Why nothing is known of this subject's images: ``NOT_PROCESSED`` after a failure, ``NO_IMAGES`` where the run
-        knows of none; None where visits are known.
+        knows of none, ``DISCORDANT`` where the readers differ and nobody's reading may decide; None otherwise.
     baseline_facts
         Results that describe the subject at baseline, as further covariates.
     visits_listed
@@ -204,19 +205,19 @@ def read_record(subject_id: str, sources: Sources, settings: EventSettings) -> S
     listed = sources.timepoints.get(subject_id, [])
     rows: Sequence[Mapping[str, Any]] = listed or _visits_of(responses)
     visits, wrong = imaged_visits(subject_id, rows, sources.coverage.get(subject_id, []), settings)
-    reader, remark = choose_reader((visit.reader for visit in responses), settings.reader)
-    judged = _by_rules(responses, reader, clinical)
+    chosen = choose_reader((visit.reader for visit in responses), settings)
+    judged = {} if chosen.unresolved else _by_rules(responses, chosen.reader, clinical)
     return SubjectRecord(
         clinical=clinical,
         visits=tuple(visit for visit in visits if _known(visit.date, clinical)),
         judged=judged,
-        reader=reader,
+        reader=chosen.reader,
         progression=progression(judged.get(settings.primary_rules, ()), cohort[0] if cohort else {}),
         treated=_treated(subject_id, sources.tracks.get(subject_id, [])),
-        unread=None if rows else _unread(sources.failures.get(subject_id, [])),
+        unread=DISCORDANT if chosen.unresolved else None if rows else _unread(sources.failures.get(subject_id, [])),
         baseline_facts={name: cohort[0][name] for name in _BASELINE_FACTS if cohort and name in cohort[0]},
         visits_listed=bool(listed) or not rows,
-        remarks=(*wrong, *(() if remark is None else (remark,))),
+        remarks=(*wrong, *(() if chosen.remark is None else (chosen.remark,))),
     )
 
 

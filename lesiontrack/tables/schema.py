@@ -266,6 +266,7 @@ RESPONSES = Table(
         "post_pd": _BOOL,
         "rebaseline": _BOOL,
         "treatment_phase": _BOOL,
+        "taken_from": _TEXT,
     },
 )
 
@@ -345,6 +346,30 @@ QUERIES = Table(
         "code": _ID,
         "lesions": _JSON,
         "text": _ID,
+    },
+)
+
+DISCORDANCES = Table(
+    "discordances",
+    {
+        "subject_id": _ID,
+        "item": _ID,
+        "kind": _ID,
+        "phase": _TEXT,
+        "timepoint": _INT,
+        "date": _DATE,
+        "readings": Column(Kind.JSON, nullable=False),
+        "reason": _TEXT,
+        "lesions": _JSON,
+        "numbers": _JSON,
+        "decisions": _JSON,
+        "decides": _FLAG,
+        "state": Column(Kind.TEXT, nullable=False, codes=("OPEN", "CHOSEN", "SETTLED", "STALE")),
+        "chosen_reader": _TEXT,
+        "choice_reason": _TEXT,
+        "adjudicator": _TEXT,
+        "chosen_at": _TEXT,
+        "choice": _TEXT,
     },
 )
 
@@ -441,6 +466,7 @@ COHORT_TABLES: dict[str, Table] = {
         ROBUSTNESS,
         EXPLORATORY,
         QUERIES,
+        DISCORDANCES,
         SUBJECTS,
         EVENTS,
         FAILURES,

@@ -50,7 +50,9 @@ def visit(timepoint: int, overall: str, *causes: Cause, new: str = "NO", sum_mm:
 
 
 def cause(timepoint: int, kind: str = "TARGET", site: str = "HEPATIC", *lesions: str) -> Cause:
-    return Cause(kind=kind, date=DATES[timepoint], compartments=(site,), lesions=lesions or ("L01",))
+    return Cause(
+        kind=kind, date=DATES[timepoint], first_timepoint=timepoint, compartments=(site,), lesions=lesions or ("L01",)
+    )
 
 
 def outcome_of(visits: Sequence[ReadVisit]) -> Outcome:
