@@ -6,7 +6,7 @@ import hashlib
 import logging
 import platform
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,15 +17,19 @@ import pandas as pd
 from lesiontrack import __version__
 from lesiontrack.batch.pool import Job, Outcome, failure_file, process_all, subject_key
 from lesiontrack.batch.progress import Watch
+from lesiontrack.batch.readings import STAGE as ADJUDICATE
+from lesiontrack.batch.readings import Assembled, cohort_tables, reassembled
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
 from lesiontrack.errors import StudyError
+from lesiontrack.io.choices import stored_choices
 from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.dicomweb import DicomwebAddress
-from lesiontrack.io.store import gather, read_json, read_table, sweep, write_json, write_table, write_text
+from lesiontrack.io.store import read_json, read_table, sweep, write_json, write_table, write_text
 from lesiontrack.io.study import Study, locate, open_study, without_row
 from lesiontrack.settings import Settings, as_toml, load_settings
+from lesiontrack.survival.agreement_files import write_agreement
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.events import FOLLOW_UP_COLUMNS, derive
 from lesiontrack.tables import (
@@ -36,7 +40,7 @@ from lesiontrack.tables import (
     with_clinical_facts,
 )
 
-__all__ = ["Finished", "derive_endpoints", "require_result", "run_study"]
+__all__ = ["Finished", "derive_endpoints", "require_result", "rewrite_cohort", "run_study", "stored_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +176,9 @@ def _finish(
     ids = sorted(subject.subject_id for subject in study.subjects)
     # What a subject once was is no result of what it is now: where it has failed since, the old one stays out.
     sound = [subject_id for subject_id in ids if not failure_file(out, subject_id).is_file()]
-    tables = gather(out, [name for name in COHORT_TABLES if name != "events"], sound)
+    names = [name for name in COHORT_TABLES if name not in ("events", "discordances")]
+    assembled = cohort_tables(out, names, sound, settings, stored_choices(out))
+    tables = assembled.tables
     tables["subjects"] = _with_the_unseen(tables["subjects"], study)
     mine = {job.subject.subject_id for job in jobs}
     stray = [problem.row() for problem in study.problems if problem.subject_id not in {*ids, *mine}]
@@ -181,7 +187,7 @@ def _finish(
     # Killed from here on, the next run must not take the old record for these tables, nor the old report for theirs.
     for stale in (out / "run.json", out / "report" / "index.html"):
         stale.unlink(missing_ok=True)
-    failures = write_cohort(out, tables, study.clinical, settings)
+    failures = write_cohort(out, assembled, study.clinical, settings)
     write_json(out / "run.json", _run_record(study, key))
     return Finished(failures=failures, changed=True)
 
@@ -246,18 +252,21 @@ def _run_record(study: Study, key: str) -> dict[str, Any]:
     }
 
 
-def write_cohort(out: Path, tables: Mapping[str, pd.DataFrame], clinical: Clinical, settings: Settings) -> int:
+def write_cohort(out: Path, assembled: Assembled, clinical: Clinical, settings: Settings) -> int:
     """Derive events from the cohort's tables, write all of them, analyse; return the number of failures."""
+    tables = assembled.tables
     derived = derive(tables, clinical.tables, settings.events)
+    problems = [problem.row() for problem in assembled.problems(settings)]
     written = dict(tables)
     written["events"] = derived.events
     written["subjects"] = _with_follow_up(tables["subjects"], derived.follow_up)
-    written["failures"] = failures_frame([*_rows(tables["failures"]), *derived.problems])
+    written["failures"] = failures_frame([*_rows(tables["failures"]), *problems, *derived.problems])
     for name, data in written.items():
         write_table(out / "cohort", name, data)
     request = Request(by="arm", adverse_events=clinical.tables.get("adverse_events"))
     shutil.rmtree(out / "endpoints", ignore_errors=True)
     analyse(derived.events, out / "endpoints", request, settings.survival)
+    write_agreement(assembled.compared.cases.values(), out / "endpoints", settings.agreement, settings.survival)
     return len(written["failures"])
 
 
@@ -281,22 +290,39 @@ def require_result(out: Path) -> None:
         raise StudyError("no result folder", file=str(out), expected="the OUT of `lesiontrack run`")
 
 
+def stored_settings(out: Path, settings_file: Path | None) -> Settings:
+    """Return the settings that a result was made with, overridden by a file named on the command line."""
+    stored = out / "settings.toml"
+    return load_settings(*[file for file in (stored if stored.is_file() else None, settings_file) if file is not None])
+
+
 def derive_endpoints(out: Path, *, clinical: Path | None, settings_file: Path | None) -> Finished:
     """Derive events anew from stored responses and clinical tables; no image is touched."""
     require_result(out)
-    stored = out / "settings.toml"
-    files = [file for file in (stored if stored.is_file() else None, settings_file) if file is not None]
-    settings = load_settings(*files)
+    settings = stored_settings(out, settings_file)
     if clinical is not None and not clinical.is_dir():
         raise StudyError("no folder of clinical tables", file=str(clinical))
-    tables_of = read_clinical(clinical if clinical is not None else out / "clinical")
     tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES if name != "events"}
-    kept = [row for row in _rows(tables["failures"]) if row["stage"] not in ("events", "clinical")]
+    assembled = reassembled(out, tables, settings, stored_choices(out))
+    return rewrite_cohort(out, assembled, settings, clinical=clinical)
+
+
+def rewrite_cohort(out: Path, assembled: Assembled, settings: Settings, *, clinical: Path | None = None) -> Finished:
+    """Derive events anew and write every table, the statistics and the settings.
+
+    Parameters
+    ----------
+    clinical
+        Folder of clinical tables; those kept with the result where None.
+    """
+    tables_of = read_clinical(clinical if clinical is not None else out / "clinical")
+    tables = assembled.tables
+    kept = [row for row in _rows(tables["failures"]) if row["stage"] not in (ADJUDICATE, "clinical", "events")]
     found = (*tables_of.problems, *without_row(dict.fromkeys(tables["timepoints"]["subject_id"]), tables_of))
     tables["failures"] = failures_frame([*kept, *(problem.row() for problem in found)])
     tables["subjects"] = with_clinical_facts(tables["subjects"], tables_of.facts)
     _forget_key(out)
-    failures = write_cohort(out, tables, tables_of, settings)
-    write_text(stored, as_toml(settings))
+    failures = write_cohort(out, assembled, tables_of, settings)
+    write_text(out / "settings.toml", as_toml(settings))
     log.info("events derived anew; rows in cohort/failures: %d", failures)
     return Finished(failures=failures, changed=True)

@@ -37,9 +37,12 @@ __all__ = [
     "LabelMap",
     "TableWriter",
     "gather",
+    "join_tables",
     "load_views",
     "read_json",
     "read_table",
+    "reading_folder",
+    "reading_folders",
     "safe_name",
     "stored_key",
     "subject_folder",
@@ -79,6 +82,16 @@ def subject_folder(out: Path, subject_id: str) -> Path:
 def subject_lock(out: Path, subject_id: str) -> Path:
     """Return the lock of a subject's decisions; it lies outside of the folder that a rerun replaces."""
     return out / ".locks" / f"{safe_name(subject_id)}.lock"
+
+
+def reading_folder(out: Path, subject_id: str, reader: str) -> Path:
+    """Return the folder of one reader's results of a subject; the machine's own is the subject's folder."""
+    return subject_folder(out, subject_id) / "readings" / safe_name(reader)
+
+
+def reading_folders(out: Path, subject_id: str) -> list[Path]:
+    """Return the folders of all readers' results of a subject, by name."""
+    return sorted(path for path in (subject_folder(out, subject_id) / "readings").glob("*") if path.is_dir())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -325,9 +338,11 @@ def stored_key(out: Path, subject_id: str) -> str | None:
 def gather(out: Path, names: Iterable[str], subject_ids: Iterable[str]) -> dict[str, pd.DataFrame]:
     """Join the subjects' tables into the cohort's, in the order of the ids given."""
     folders = [subject_folder(out, subject_id) for subject_id in subject_ids]
-    joined: dict[str, pd.DataFrame] = {}
-    for name in names:
-        parts = [read_table(folder, name) for folder in folders if (folder / f"{name}.parquet").is_file()]
-        parts = [part for part in parts if len(part)]
-        joined[name] = validate(name, pd.concat(parts, ignore_index=True)) if parts else empty(name)
-    return joined
+    return {name: join_tables(name, folders) for name in names}
+
+
+def join_tables(name: str, folders: Iterable[Path]) -> pd.DataFrame:
+    """Join the tables of one name that folders hold, in their order; a folder without it adds nothing."""
+    parts = [read_table(folder, name) for folder in folders if (folder / f"{name}.parquet").is_file()]
+    parts = [part for part in parts if len(part)]
+    return validate(name, pd.concat(parts, ignore_index=True)) if parts else empty(name)

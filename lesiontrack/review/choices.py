@@ -82,8 +82,8 @@ class Adjudicated:
         Date of a visit -> the reader whose visit it is.
     contradiction
         Why the choices cannot hold together; None where they do.
-    stale
-        Choices that were made on other readings than those of now.
+    in_force, stale
+        The latest choice of each item: those made on the readings of now, and those made on others.
     """
 
     standings: Mapping[str, tuple[Standing, Choice | None]]
@@ -91,6 +91,7 @@ class Adjudicated:
     base: str | None = None
     owners: Mapping[dt.date, str]
     contradiction: str | None = None
+    in_force: tuple[Choice, ...] = ()
     stale: tuple[Choice, ...] = ()
 
 
@@ -178,6 +179,7 @@ class _Table:
             base=base if done else None,
             owners={date: reader for date, reader in owners.items() if reader != base} if done else {},
             contradiction=contradiction,
+            in_force=tuple(self.fresh.values()),
             stale=tuple(self.stale.values()),
         )
 
