@@ -16,7 +16,7 @@ from lesiontrack.io.candidates import Candidate, of_series, of_volume_file, volu
 from lesiontrack.io.catalogue import Notice
 from lesiontrack.io.headers import Header
 from lesiontrack.io.label_map import is_single_mask
-from lesiontrack.io.series import NotAVolumeError, SameContent, stacks_of
+from lesiontrack.io.series import NotAVolumeError, SameContent, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.visits import visits_of
 
@@ -120,16 +120,18 @@ class Desk:
                 self._refuse(header, header.problem, headers)
                 return [of_series(header, headers, None, header.problem)]
         try:
-            if len({header.modality for header in headers}) > 1:
-                raise GeometryError("mixed modalities in one series")
+            _require_one_origin(headers)
             planes = [plane for header in headers for plane in header.planes]
             stacks = stacks_of(planes, self.settings, self.same_pixels)
+            _require_one_frame_of_reference(headers, stacks)
         except NotAVolumeError as error:
             self._ignore(first, str(error), headers)
             return []
         except GeometryError as error:
             self._refuse(first, str(error), headers)
-            return [of_series(first, headers, None, str(error))]
+            # One for each study that the series claims to be of, so that each of its visits knows.
+            parts = [[one for one in headers if one.study_uid == uid] for uid in sorted({h.study_uid for h in headers})]
+            return [of_series(part[0], part, None, str(error)) for part in parts]
         for stack in stacks:
             self.notes += [(volume_name(series_uid, stack), note) for note in stack.notes]
         used = {plane.file for stack in stacks for plane in stack.planes}
@@ -249,6 +251,28 @@ def _notice(header: Header, reason: str, headers: Sequence[Header]) -> Notice:
         series_uid=header.series_uid,
         others=tuple(sorted(other.path for other in headers if other is not header)),
     )
+
+
+def _require_one_origin(headers: Sequence[Header]) -> None:
+    """Refuse a series of several studies, dates or modalities: its images do not belong together."""
+    studies, modalities = {header.study_uid for header in headers}, {header.modality for header in headers}
+    if len(studies) > 1:
+        raise GeometryError(f"one series instance UID in {len(studies)} studies")
+    if len(modalities) > 1:
+        raise GeometryError("mixed modalities in one series", found=" and ".join(sorted(modalities)))
+    days = sorted({dt.date.fromisoformat(header.date) for header in headers})
+    # An examination may run past midnight.
+    if (days[-1] - days[0]).days > 1:
+        raise GeometryError("one series with dates apart", found=f"{days[0]} and {days[-1]}")
+
+
+def _require_one_frame_of_reference(headers: Sequence[Header], stacks: Sequence[Stack]) -> None:
+    """Refuse a volume of images whose positions are counted from different origins."""
+    frames = {header.path: header.frame_of_reference_uid for header in headers}
+    for stack in stacks:
+        found = {frames[plane.file] for plane in stack.planes} - {""}
+        if len(found) > 1:
+            raise GeometryError(f"{len(found)} frames of reference in one volume")
 
 
 def _contradiction(headers: Sequence[Header]) -> str:

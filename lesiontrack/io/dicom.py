@@ -91,7 +91,7 @@ def _voxels(stack: Stack) -> tuple[Voxels, float | None]:
     for k, plane in enumerate(stack.planes):
         wanted.setdefault(plane.file, {})[plane.frame] = k
     voxels: Voxels = np.empty((len(stack.planes), *stack.grid.shape[1:]), dtype=np.int16)
-    thickness = None
+    thickness, bare = None, 0
     for file, frames in wanted.items():
         try:
             dataset, _ = read_dataset(file)
@@ -99,11 +99,15 @@ def _voxels(stack: Stack) -> tuple[Voxels, float | None]:
             for frame, stored in frames_of(dataset, sorted(frames)):
                 if stored.shape != voxels.shape[1:]:
                     raise ImageError("not one value for each pixel", file=file, found=str(stored.shape))
-                voxels = _put(voxels, frames[frame], _rescaled(stored, dataset, frame, file))
+                source = _rescale_source(dataset, frame)
+                bare += "RescaleSlope" not in source and "RescaleIntercept" not in source
+                voxels = _put(voxels, frames[frame], _rescaled(stored, source, file))
         except LesiontrackError as error:
             raise error.at(file=file) from error
         except DECODE_ERRORS as error:
             raise ImageError("pixels cannot be decoded", file=file, found=type(error).__name__) from error
+    if 0 < bare < len(stack.planes):
+        raise ImageError("rescale missing", file=stack.planes[0].file, found=f"{bare} of {len(stack.planes)} slices")
     return voxels, thickness[0] if thickness else None
 
 
@@ -148,14 +152,17 @@ def _frames_of_bits(dataset: Dataset, wanted: list[int]) -> Iterator[tuple[int, 
 def _require_bytes(dataset: Dataset) -> None:
     bits = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset) * int(dataset.BitsAllocated)
     need = (bits * int(dataset.get("SamplesPerPixel", 1)) + 7) // 8
-    if len(dataset.PixelData) < need:
-        raise ImageError("pixel data truncated", found=f"{len(dataset.PixelData)} bytes", expected=f"{need}")
+    found = len(dataset.PixelData)
+    if found < need:
+        raise ImageError("pixel data truncated", found=f"{found} bytes", expected=f"{need}")
+    # Padding is a few bytes; a row more means that rows or columns are not what the header says.
+    if found >= need + max(64, int(dataset.Columns) * int(dataset.BitsAllocated) // 8):
+        raise ImageError("pixel data longer than the header claims", found=f"{found} bytes", expected=f"{need}")
 
 
-def _rescaled(stored: Stored, dataset: Dataset, frame: int, file: str) -> Stored:
-    """Apply this frame's rescale slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9)."""
-    source = _rescale_source(dataset, frame)
-    if "ModalityLUTSequence" in dataset:
+def _rescaled(stored: Stored, source: Dataset, file: str) -> Stored:
+    """Apply a frame's rescale slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9)."""
+    if "ModalityLUTSequence" in source:
         raise ImageError("values by a look-up table are not supported", file=file)
     slope = (numbers(source, "RescaleSlope", 1) or (1.0,))[0]
     intercept = (numbers(source, "RescaleIntercept", 1) or (0.0,))[0]

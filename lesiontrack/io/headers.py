@@ -85,7 +85,8 @@ _PLAIN = tuple(
         (
             *("Modality", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
             *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "BodyPartExamined", "SliceThickness"),
-            *("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames", "InstanceNumber"),
+            *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "NumberOfFrames"),
+            "InstanceNumber",
             *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
             *_IDENTITY,
             *_DATES,
@@ -230,6 +231,8 @@ def header_of(dataset: Headed, path: str, *, key: bytes = b"") -> Header:
     problem = ""
     if not sop_class and not modality and not has_pixels:
         problem = "no DICOM object: neither class, modality nor pixels"
+    elif kind == "image" and modality in ("CT", "MR"):
+        problem = _pixel_problem(dataset)
     dates = (day(dataset, word) for word in _DATES)
     return Header(
         path=path,
@@ -270,6 +273,17 @@ def _thickness(dataset: Headed) -> float | None:
             for measures in items(group, "PixelMeasuresSequence"):
                 value = numbers(measures, "SliceThickness", 1)
     return value[0] if value and value[0] > 0 else None
+
+
+def _pixel_problem(dataset: Headed) -> str:
+    """Say why pixels cannot be read as the header describes them; empty when they can."""
+    stored, high = whole(dataset, "BitsStored"), whole(dataset, "HighBit")
+    if stored is not None and high is not None and high != stored - 1:
+        return f"the high bit is not the last of the bits stored (found {high}, expected {stored - 1})"
+    frames, groups = frame_count(dataset), items(dataset, "PerFrameFunctionalGroupsSequence")
+    if groups and len(groups) != frames:
+        return f"claims {frames} frames and describes {len(groups)}"
+    return ""
 
 
 def size_problem(dataset: Headed, size: int, left: int | None) -> str:

@@ -26,6 +26,19 @@ __all__ = ["NotAVolumeError", "SameContent", "Stack", "stacks_of"]
 _DIRECTION_TOLERANCE = 5e-4
 _TILT_NOTE_DEGREES = 0.1
 _MOST_GROUPS = 64
+# Attributes of which two values never belong to one volume that both of them cover.
+_CONTRASTS = tuple(
+    PHASE_KEYS.index(word)
+    for word in (
+        "TemporalPositionIdentifier",
+        "TemporalPositionIndex",
+        "AcquisitionNumber",
+        "EchoNumbers",
+        "EchoTime",
+        "InversionTime",
+        "DiffusionBValue",
+    )
+)
 # No scanner places a voxel further away or makes a wider one, mm.
 _FURTHEST_MM = 1e5
 _WIDEST_MM = 100.0
@@ -209,6 +222,10 @@ def _readings(
     planes: list[Plane], same_content: SameContent, settings: ArchiveSettings
 ) -> Iterable[tuple[list[list[Plane]], tuple[str, ...]]]:
     """Yield ways to read the planes as volumes, the plainest first; each is tried only when those before fail."""
+    for word in _CONTRASTS:
+        groups = _grouped(planes, (word,))
+        if groups and _cover_one_range(groups):
+            yield groups, (f"{len(groups)} volumes in one series, told apart by {_names((word,))}",)
     yield [planes], ()
     for words in itertools.chain(((i,) for i in range(len(PHASE_KEYS))), itertools.combinations(range(8), 2)):
         groups = _grouped(planes, words)
@@ -219,6 +236,17 @@ def _readings(
         yield [unique], (f"{dropped} duplicate slice(s) dropped",)
     for groups, how in _by_order(planes):
         yield groups, (f"{len(groups)} volumes in one series, told apart by the order of instance numbers ({how})",)
+
+
+def _cover_one_range(groups: list[list[Plane]]) -> bool:
+    """Tell whether groups lie between each other rather than end to end.
+
+    Phases whose places interleave look like one volume of finer spacing.
+    """
+    normal = _normal(groups[0][0])
+    ends = [(float(places.min()), float(places.max())) for places in (_along(group, normal) for group in groups)]
+    shared = min(high for _, high in ends) - max(low for low, _ in ends)
+    return shared > 0.5 * min(high - low for low, high in ends)
 
 
 def _names(words: tuple[int, ...]) -> str:
@@ -249,8 +277,12 @@ def _natural(key: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
 
 def _places(planes: Sequence[Plane]) -> NDArray[np.float64]:
     """Return each plane's place along the normal, mm, shape (n,)."""
+    return _along(planes, _normal(planes[0]))
+
+
+def _along(planes: Sequence[Plane], normal: NDArray[np.float64]) -> NDArray[np.float64]:
     positions = np.array([plane.position_lps_mm for plane in planes], dtype=np.float64)
-    places: NDArray[np.float64] = positions @ _normal(planes[0])
+    places: NDArray[np.float64] = positions @ normal
     return places
 
 
