@@ -23,6 +23,7 @@ from lesiontrack.domain.geometry import Grid, Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import GeometryError, ImageError
 from lesiontrack.io.headers import VOLUME_SUFFIXES, Header
+from lesiontrack.io.patient_space import require_nifti_space, require_space
 
 __all__ = [
     "image_name",
@@ -161,6 +162,8 @@ def _checked_grid(affine: NDArray[np.float64], array: NDArray[Any], path: Path) 
 def _shape(array: NDArray[Any], path: Path) -> tuple[int, int, int]:
     if array.ndim != 3:
         raise ImageError("not a volume", file=str(path), found=f"{array.ndim} axes", expected="3")
+    if array.dtype.kind not in "biuf":
+        raise ImageError("not one number for each voxel", file=str(path), found=str(array.dtype))
     return (int(array.shape[0]), int(array.shape[1]), int(array.shape[2]))
 
 
@@ -168,8 +171,7 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Return the affine (i, j, k order of axes as stored, to LPS) and the array as stored."""
     try:
         image = nibabel.load(path)
-        if int(image.header["sform_code"]) <= 0 and int(image.header["qform_code"]) <= 0:
-            raise GeometryError("no patient space: neither sform nor qform is set")
+        require_nifti_space(image)
         if int(np.prod(image.shape, dtype=np.float64)) > _MOST_VOXELS:
             raise ImageError("more voxels than an image can have", found=str(image.shape))
         _require_room(path, image)
@@ -234,13 +236,12 @@ def _read_itk_layers(path: Path) -> tuple[NDArray[np.float64], NDArray[Any], dic
         raise ImageError("damaged image file", found=type(error).__name__) from error
     if image.GetDimension() != 3:
         raise ImageError("not a volume", found=f"{image.GetDimension()} axes", expected="3")
-    if path.suffix in (".nrrd", ".nhdr") and "NRRD_space" not in image.GetMetaDataKeys():
-        raise GeometryError("no patient space: the NRRD header names none")
+    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    require_space(path, header)
     affine = np.eye(4)
     steps = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, :3] = steps[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
-    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     return affine, sitk.GetArrayFromImage(image), header
 
 
