@@ -61,7 +61,7 @@ def _count(history: History, timepoint: int) -> _Count:
     return _Count(
         low=len(hepatic) - len(probable),
         hepatic=len(hepatic),
-        high=sum(max(1, lesion.max_components) for lesion in hepatic),
+        high=sum(lesion.max_components for lesion in hepatic),
         deciding=tuple(sorted(_name(lesion, track_of) for lesion in unsure)),
     )
 

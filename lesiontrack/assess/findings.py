@@ -6,6 +6,7 @@ a decision over a row of the table.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -35,7 +36,6 @@ _NEW = {
     "TSTM": NewStatus.UNEQUIVOCAL,
 }
 _SITE = {status.value: status for status in SiteStatus}
-_SITE_STATUSES = ("NO_VIABLE", "RESIDUAL", "LTP")
 
 
 def findings_by_visit(subject: Subject) -> tuple[dict[int, list[Finding]], list[Finding]]:
@@ -111,16 +111,16 @@ class ReaderRows:
 
     # --- a row as a read --------------------------------------------------------------------------------------------
 
-    def target(self, members: tuple[str, ...], timepoint: int) -> Measurement | None:
+    def target(self, lesion: str, timepoint: int) -> Measurement | None:
         """Return a target's value, where a reader gives one."""
-        row = self.row(members[0], timepoint)
+        row = self.row(lesion, timepoint)
         if row is None:
             return None
         length_mm = row_length_mm(row)
         if row.status in _TARGET_FORMS:
-            return Measurement(lesions=members, form=_TARGET_FORMS[row.status], date=row.date, reason="read")
+            return Measurement(lesions=(lesion,), form=_TARGET_FORMS[row.status], date=row.date, reason="read")
         if length_mm is not None:
-            return Measurement(lesions=members, form=Form.MM, mm=length_mm, date=row.date, reason="read")
+            return Measurement(lesions=(lesion,), form=Form.MM, mm=length_mm, date=row.date, reason="read")
         return None
 
     def nontarget(self, lesion: str, timepoint: int) -> NonTargetStatus | None:
@@ -140,15 +140,10 @@ class ReaderRows:
         row = self.row(lesion, timepoint)
         return None if row is None else _NEW.get(row.status)
 
-    def site(self, lesion: str, timepoint: int) -> SiteStatus | None:
-        """Return a treated site's status, where a reader gives one."""
+    def site(self, lesion: str, timepoint: int) -> tuple[SiteStatus, dt.date] | None:
+        """Return a treated site's status and its day, where a reader gives one."""
         row = self.row(lesion, timepoint)
-        return None if row is None else _SITE.get(row.status)
-
-    def says_site(self, lesion: str, timepoint: int) -> bool:
-        """Tell whether a reader speaks of a treated site here."""
-        row = self.row(lesion, timepoint)
-        return row is not None and row.status in _SITE_STATUSES
+        return None if row is None or row.status not in _SITE else (_SITE[row.status], row.date)
 
 
 def row_organ(row: Finding) -> str:

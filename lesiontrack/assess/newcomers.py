@@ -53,8 +53,7 @@ class Newcomers:
     def _in_zone(self, lesions: Iterable[Lesion]) -> bool:
         """Tell whether a lesion's centre lies in a segmented treated zone."""
         return any(
-            zone.timepoint == lesion.timepoint
-            and zone.series_uid == lesion.series_uid
+            zone.series_uid == lesion.series_uid
             and float(np.linalg.norm(np.subtract(zone.centroid_lps_mm, lesion.centroid_lps_mm))) <= zone.radius_mm
             for lesion in lesions
             for zone in self._history.zones
@@ -74,8 +73,7 @@ class Newcomers:
         ways = [
             way
             for way in self._history.registrations
-            if way.timepoint_to == lesion.timepoint
-            and way.series_to == lesion.series_uid
+            if way.series_to == lesion.series_uid
             and way.timepoint_from < first_timepoint
             and self._history.visit(way.timepoint_from).usable
         ]

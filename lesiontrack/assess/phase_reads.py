@@ -301,8 +301,8 @@ class PhaseReads:
         looks, rows = self._readings.looks, self._readings.rows
         masses: dict[str, list[str]] = {}
         for lesion in sorted(targets):
-            if rows.target((lesion,), timepoint) is not None or lesion not in looks.tracks:
-                read = rows.target((lesion,), timepoint)
+            read = rows.target(lesion, timepoint)
+            if read is not None or lesion not in looks.tracks:
                 yield read or Measurement(lesions=(lesion,), form=Form.NE, reason="no read at this visit")
                 continue
             look = looks.at(lesion, timepoint)

@@ -54,12 +54,12 @@ class TreatedSites:
 
     def explains(self, track: Track, timepoint: int) -> bool:
         """Tell whether a lesion is told by the status of a treated site, and so is no new lesion of its own."""
-        return track.recurrence_of is not None and (track.recurrence_of, timepoint) in self._reads
+        return (track.recurrence_of, timepoint) in self._reads
 
     def _follow(self, lesion: str, treated: dt.date) -> Iterable[tuple[int, SiteRead]]:
         had_clean_control = False
         for visit in self._history.subject.visits:
-            if visit.date <= treated or not (visit.usable or visit.timepoint in self._rows.visits):
+            if visit.date <= treated:
                 continue
             read = self._read(lesion, visit) or self._shown(lesion, visit, had_clean_control)
             had_clean_control = had_clean_control or read.status is SiteStatus.NO_VIABLE
@@ -69,11 +69,10 @@ class TreatedSites:
         """Return a reader's word on the site, or on a lesion that began beside it."""
         names = [lesion, *(track.track_id for track in self._around.get(lesion, ()))]
         for name in names:
-            if name == lesion or self._rows.says_site(name, visit.timepoint):
-                status = self._rows.site(name, visit.timepoint)
-                if status is not None:
-                    row = self._rows.row(name, visit.timepoint)
-                    return SiteRead(lesion=lesion, status=status, date=row.date if row else None, reason="read")
+            said = self._rows.site(name, visit.timepoint)
+            # That a lesion beside the site cannot be evaluated says nothing of the site.
+            if said is not None and (name == lesion or said[0] is not SiteStatus.NE):
+                return SiteRead(lesion=lesion, status=said[0], date=said[1], reason="read")
         return None
 
     def _shown(self, lesion: str, visit: Visit, had_clean_control: bool) -> SiteRead:

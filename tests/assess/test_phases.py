@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from lesiontrack.assess import AssessSettings, judge, timepoint_phases
 from lesiontrack.assess.phases import split_phases
 from lesiontrack.domain.lesion import Certainty
@@ -127,6 +129,32 @@ def test_the_count_has_bounds_and_names_the_lesions_that_decide_it() -> None:
     assert found.count_eligible == "UNCERTAIN"
     assert found.deciding_lesions == ("L09", "L10")
     assert found.margin_to_limit == 0
+
+
+def test_a_limit_that_only_a_doubtful_lesion_reaches_is_uncertain() -> None:
+    builder = ten_lesions(Builder([day(1)], start=day(8)), 30, n=9).track(12, certainty=Certainty.PROBABLE)
+    found = judged(builder).eligibility
+    assert (found.count_low, found.count_high, found.count_eligible) == (9, 10, "UNCERTAIN")
+
+
+def test_a_mask_that_may_hold_two_lesions_is_one_that_decides() -> None:
+    builder = ten_lesions(Builder([day(1)], start=day(8)), 30, n=8)
+    found = judged(builder.track(40, certainty=Certainty.CONFLUENT, max_components=2)).eligibility
+    assert (found.count_hepatic, found.count_high, found.deciding_lesions) == (9, 10, ("L09",))
+
+
+def test_disease_outside_the_liver_is_told_at_the_study_baseline_and_without_one_at_the_first_scan() -> None:
+    between = day(70)
+
+    def outside(first: float | None, second: float | None, start: dt.date | None = between) -> bool | None:
+        builder = Builder([day(1), day(60), day(120)], start=start).track(30, 30, 30)
+        return judged(builder.track(first, second, 20, site="LUNG")).eligibility.extrahepatic_at_baseline
+
+    assert outside(20, None) is False
+    assert outside(None, 20) is True
+    assert outside(20, None, start=None) is True
+    assert outside(None, 20, start=None) is False
+    assert outside(20, 20, start=day(0)) is None
 
 
 def test_nine_certain_lesions_and_no_more_are_not_eligible() -> None:

@@ -232,3 +232,68 @@ def test_a_treatment_without_a_known_lesion_is_queried() -> None:
 def test_a_site_out_of_view_or_in_an_incomplete_segmentation_is_not_evaluable() -> None:
     found = primary(all_treated(), segmentation_complete=False)
     assert [v.overall for v in found.visits] == [Response.REBASELINE, Response.NE, Response.NE]
+
+
+# --- what a site shows ------------------------------------------------------------------------------------------------
+
+
+def sites(found: Assessment, lesion: str = "L01") -> list[str | None]:
+    return [dict(visit.site_status).get(lesion) for visit in found.visits]
+
+
+def said(builder: Builder, *rows: tuple[int, str, str]) -> Builder:
+    """Add a reader's rows: visit, lesion, status."""
+    findings = tuple(
+        Finding(date=builder.dates[t], lesion=lesion, site="LIVER", role="TARGET", status=status)
+        for t, lesion, status in rows
+    )
+    builder.clinical = {**(builder.clinical or {}), "findings": findings}
+    return builder
+
+
+def test_a_treated_lesion_that_is_seen_again_after_a_clean_control_is_local_progression() -> None:
+    session = treatment(SESSION)
+    builder = treated_builder(session)
+    builder.track(30, None, 12, 14, state=TREATED, treatments=(session,), fate=Fate.ABLATED)
+    found = primary(builder)
+    assert sites(found) == ["NO_VIABLE", "LTP", "LTP"]
+    assert (found.pd_date, found.pd_subtype) == (DATES[2], "LOCAL")
+
+
+def test_a_site_has_a_status_from_the_first_scan_after_the_day_of_its_treatment() -> None:
+    session = treatment(DATES[1])
+    builder = treated_builder(session)
+    builder.track(30, 30, None, None, state=TREATED, treatments=(session,), fate=Fate.ABLATED)
+    assert sites(primary(builder)) == [None, "NO_VIABLE", "NO_VIABLE"]
+
+
+def test_a_lesion_beside_a_site_that_is_not_yet_treated_is_a_new_lesion() -> None:
+    session = treatment(day(70), planned=False)
+    builder = treated_builder(session)
+    builder.track(30, 30, None, None, state=TREATED, treatments=(session,), fate=Fate.ABLATED)
+    found = primary(builder.track(None, 12, None, None, near=0, recurrence_of="L01"))
+    assert found.visits[0].new_lesion == "YES"
+
+
+def test_a_reader_may_speak_of_the_site_by_the_lesion_beside_it() -> None:
+    def builder() -> Builder:
+        return all_treated().track(None, None, 4.9, 4.9, near=0, recurrence_of="L01")
+
+    assert sites(primary(builder())) == ["NO_VIABLE", "NO_VIABLE", "NO_VIABLE"]
+    assert sites(primary(said(builder(), (2, "L03", "LTP")))) == ["NO_VIABLE", "LTP", "NO_VIABLE"]
+    # Neither that it is there nor that it cannot be evaluated is a word on the site.
+    assert sites(primary(said(builder(), (2, "L03", "PRESENT")))) == ["NO_VIABLE", "NO_VIABLE", "NO_VIABLE"]
+    assert sites(primary(said(builder(), (2, "L03", "NE")))) == ["NO_VIABLE", "NO_VIABLE", "NO_VIABLE"]
+
+
+def test_a_reader_s_ne_on_the_site_itself_counts() -> None:
+    assert sites(primary(said(all_treated(), (2, "L01", "NE")))) == ["NO_VIABLE", "NE", "NO_VIABLE"]
+
+
+def test_a_reader_s_word_on_a_site_dates_its_progression_and_needs_no_usable_scan() -> None:
+    builder = said(all_treated(), (2, "L01", "LTP"))
+    builder.usable = [True, True, False, True]
+    found = primary(builder)
+    assert [visit.timepoint for visit in found.visits] == [1, 2, 3]
+    assert sites(found) == ["NO_VIABLE", "LTP", "NO_VIABLE"]
+    assert found.pd_date == DATES[2]
