@@ -88,11 +88,10 @@ class Looks:
 
     def _scan_to_read(self, track_id: str, series: set[str], timepoint: int) -> str:
         """Choose the scan of the modality on which the track was first seen: like is compared with like."""
-        scans = {scan.series_uid: scan for scan in self._history.visit(timepoint).scans}
         first_timepoint, number = self.tracks[track_id].lesions[0]
         first = self._history.lesion(first_timepoint, number).series_uid
         modality = self.modality(first_timepoint, first)
-        return min(series, key=lambda uid: (uid not in scans or scans[uid].modality != modality, uid))
+        return min(series, key=lambda uid: (self.modality(timepoint, uid) != modality, uid))
 
     def modality(self, timepoint: int, series_uid: str) -> str | None:
         """Return the modality of a scan of a visit."""
@@ -101,19 +100,17 @@ class Looks:
                 return scan.modality
         return None
 
-    def _coalesced(self, track: Track, timepoint: int) -> Look:
-        seen: set[str] = {track.track_id}
-        into = track.merged_into
-        while into is not None and into in self.tracks and into not in seen:
-            seen.add(into)
-            lesions = self.lesions(into, timepoint)
-            if lesions:
-                return Look(state=LookState.MERGED, lesions=lesions, into=into)
-            following = self.tracks[into]
-            if following.merged_into is None or timepoint <= following.last_seen_timepoint:
-                return self._absence(into, timepoint)
-            into = following.merged_into
-        return Look(state=LookState.NE, reason="its mass is not followed")
+    def _coalesced(self, track: Track, timepoint: int, passed: frozenset[str] = frozenset()) -> Look:
+        """Follow a track into the mass that took it, and on into the mass that took that one."""
+        mass = self.tracks.get(track.merged_into or "")
+        if mass is None or mass.track_id in passed:
+            return Look(state=LookState.NE, reason="its mass is not followed")
+        lesions = self.lesions(mass.track_id, timepoint)
+        if lesions:
+            return Look(state=LookState.MERGED, lesions=lesions, into=mass.track_id)
+        if mass.merged_into is None or timepoint <= mass.last_seen_timepoint:
+            return self._absence(mass.track_id, timepoint)
+        return self._coalesced(mass, timepoint, passed | {mass.track_id})
 
     def _absence(self, track_id: str, timepoint: int) -> Look:
         """Absent only when registration is trusted, the place in view and the segmentation complete; else NE."""
@@ -135,9 +132,10 @@ class Looks:
         if look.state in (LookState.ABSENT, LookState.NE):
             form = Form.ABSENT if look.state is LookState.ABSENT else Form.NE
             return Measurement(lesions=members, form=form, reason=look.reason)
-        scan, date = look.lesions[0].series_uid, max(lesion.date for lesion in look.lesions)
+        # Fragments of a look lie on one scan.
+        scan, date = look.lesions[0].series_uid, look.lesions[0].date
         if len(look.lesions) == 1:
-            lesion = look.lesions[0]
+            (lesion,) = look.lesions
             if lesion.status is LesionStatus.TSTM:
                 return Measurement(lesions=members, form=Form.TSTM, date=date, scan=scan)
             return Measurement(lesions=members, form=Form.MM, mm=length_mm(lesion), date=date, scan=scan)
@@ -191,10 +189,10 @@ class Looks:
         if entry is None:
             return None
         place = np.array(entry.place_lps_mm)
-        found = [
-            (float(np.linalg.norm(np.array(zone.centroid_lps_mm) - place)), zone.zone_id, zone)
-            for zone in self._history.zones
-            if zone.timepoint == timepoint and zone.series_uid == entry.series_uid
-        ]
-        near = [item for item in found if item[0] <= item[2].radius_mm]
-        return min(near, key=lambda item: item[:2])[2] if near else None
+
+        def away_mm(zone: TreatedZone) -> float:
+            return float(np.linalg.norm(np.array(zone.centroid_lps_mm) - place))
+
+        zones = (zone for zone in self._history.zones if zone.series_uid == entry.series_uid)
+        near = [zone for zone in zones if away_mm(zone) <= zone.radius_mm]
+        return min(near, key=lambda zone: (away_mm(zone), zone.zone_id), default=None)
