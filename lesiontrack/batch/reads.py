@@ -73,7 +73,9 @@ def _assess_folder(reads: Path, out: Path, settings: Settings) -> int:
         CaseResult(case_id=r.subject_id, assessment=r.assessment, by_rules=r.by_rules, error=r.error) for r in results
     )
     failures = _write_tables(out / "cohort", cases, several_readers=True)
-    log.info("evaluators: %d assessed, %d with an error; RS records: %d", len(results), len(failed), records)
+    log.info(
+        "evaluators: %d assessed, %d with an error; RS records: %d", len(results) - len(failed), len(failed), records
+    )
     return failures
 
 

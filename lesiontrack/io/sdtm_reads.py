@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,10 +24,9 @@ from lesiontrack.domain.reads import (
 from lesiontrack.domain.study import Site
 from lesiontrack.errors import LesiontrackError, ReadsError
 from lesiontrack.io.case_file import parse_length_mm
+from lesiontrack.io.sdtm_visits import Record, SdtmVisit, visits_of
 
 __all__ = ["Evaluator", "SdtmVisit", "evaluators"]
-
-Record = Mapping[str, str]
 
 _ROLES = {
     "TARGET": Role.TARGET,
@@ -57,25 +55,6 @@ _MM_PER_UNIT = {"": Decimal(1), "MM": Decimal(1), "CM": Decimal(10)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SdtmVisit:
-    """One visit as an evaluator records it.
-
-    ``date_text`` is the date as recorded; ``imputed`` when it is partial, and ``date`` then the earliest day that it
-    allows after the visit before.
-    """
-
-    timepoint: int
-    number: str
-    name: str
-    date: dt.date
-    date_text: str
-    imputed: bool
-    link_group: str
-    accepted: str
-    records: tuple[Record, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluator:
     """One subject as one evaluator reads it."""
 
@@ -95,7 +74,7 @@ class Evaluator:
         ReadsError
             If a date cannot be read.
         """
-        return tuple(_visits(self.results))
+        return tuple(visits_of(self.results))
 
     def reads(self, settings: AssessSettings) -> Reads:
         """Return the reads of this evaluator.
@@ -108,6 +87,7 @@ class Evaluator:
         try:
             visits = self.visits
             lesions = _Lesions(self, settings)
+            lesions.place_without_results(visits)
             return Reads(
                 subject_id=self.subject_id,
                 reader=self.name or self.role or "evaluator",
@@ -145,103 +125,6 @@ def _key(record: Record, domain: str) -> tuple[str, str, str]:
     return record["USUBJID"], record.get(f"{domain}EVAL", ""), record.get(f"{domain}EVALID", "")
 
 
-# --- visits ---------------------------------------------------------------------------------------------------------
-
-
-def _visits(results: Iterable[Record]) -> list[SdtmVisit]:
-    """Make visits of the records of one evaluator, in the order of visit number and date."""
-    groups: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for record in results:
-        dates = groups.setdefault((record.get("VISITNUM", ""), record.get("VISIT", "")), {})
-        dates.setdefault(record.get("TRDTC", ""), []).append(record)
-    parted = [part for (number, name), dates in groups.items() for part in _part(number, name, dates)]
-    if not parted:
-        raise ReadsError("no results in TR")
-    found: list[SdtmVisit] = []
-    for part in _in_order(parted):
-        date, imputed = _date(part.text, after=found[-1].date if found else None, visit=part.name)
-        accepted = {record.get("TRACPTFL", "") for record in part.records}
-        found.append(
-            SdtmVisit(
-                timepoint=len(found),
-                number=part.number,
-                name=part.name,
-                date=date,
-                date_text=part.text,
-                imputed=imputed,
-                link_group=next((r["TRLNKGRP"] for r in part.records if r.get("TRLNKGRP")), ""),
-                accepted="Y" if accepted == {"Y"} else "",
-                records=tuple(part.records),
-            )
-        )
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    number: str
-    name: str
-    text: str
-    records: list[Record]
-
-
-def _part(number: str, name: str, dates: dict[str, list[Record]]) -> list[_Part]:
-    """Keep a visit's scan days together, unless one lesion has results on two of them: then they are two visits.
-
-    Records of what was not done carry no date; they join the first day.
-    """
-    undated = dates.get("", [])
-    days = sorted(day for day in dates if day)
-    if not days:
-        raise ReadsError("TRDTC is empty", visit=name or number, expected="a date")
-    read: dict[tuple[str, str], set[str]] = {}
-    for day in days:
-        for record in dates[day]:
-            read.setdefault((record["TRLNKID"], record["TRTESTCD"]), set()).add(day)
-    if any(len(on) > 1 for on in read.values()):
-        parts = [_Part(number, name, day, list(dates[day])) for day in days]
-    else:
-        parts = [_Part(number, name, days[-1], [record for day in days for record in dates[day]])]
-    parts[0].records.extend(undated)
-    return parts
-
-
-def _in_order(parts: list[_Part]) -> list[_Part]:
-    """Sort visits by date; one with a partial date comes after the visits of lower number."""
-    ordered = sorted(
-        (part for part in parts if len(part.text) >= 10), key=lambda part: (part.text, _number(part.number))
-    )
-    for part in sorted((part for part in parts if len(part.text) < 10), key=lambda part: _number(part.number)):
-        lower = [place for place, other in enumerate(ordered, 1) if _number(other.number) < _number(part.number)]
-        ordered.insert(max(lower, default=0), part)
-    return ordered
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
-
-
-def _date(text: str, *, after: dt.date | None, visit: str) -> tuple[dt.date, bool]:
-    """Return a date, and whether it was imputed: never before the visit before it (response rules, section 9)."""
-    parts = text[:10].split("-")
-    try:
-        if len(parts) == 3:
-            return dt.date.fromisoformat(text[:10]), False
-        numbers = [int(part) for part in parts]
-        year, month = numbers[0], numbers[1] if len(numbers) > 1 else 1
-        earliest = dt.date(year, month, 1)
-        last_month = month if len(numbers) > 1 else 12
-        latest = dt.date(year, last_month, calendar.monthrange(year, last_month)[1])
-    except (ValueError, IndexError) as error:
-        raise ReadsError("TRDTC is no date", visit=visit, found=repr(text), expected="YYYY-MM-DD") from error
-    if after is not None and after >= earliest:
-        earliest = min(after + dt.timedelta(days=1), latest)
-    return earliest, True
-
-
 # --- lesions --------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +135,8 @@ class _Lesions:
         self.baseline: dict[str, ReadLesion] = {}
         self._new: dict[str, str] = {}
         self._settings = settings
+        self._evaluator = evaluator
+        self._identified_at: dict[int, list[NewLesionRead]] = {}
         for record in evaluator.tumours:
             if record.get("TUTESTCD", "TUMIDENT") == "TUMIDENT":
                 self._identify(record)
@@ -268,6 +153,35 @@ class _Lesions:
         if self.baseline.setdefault(name, lesion) != lesion:
             raise ReadsError(f"TULNKID {name} identifies two lesions", found=f"{self.baseline[name].role}, {said}")
 
+    def place_without_results(self, visits: tuple[SdtmVisit, ...]) -> None:
+        """Give a new lesion that TU identifies and TR never mentions to the visit at which it was identified.
+
+        Raises
+        ------
+        ReadsError
+            If TR has no such visit: a progression must not be lost.
+        """
+        told = {record["TRLNKID"] for record in self._evaluator.results}
+        for record in self._evaluator.tumours:
+            name = record["TULNKID"]
+            if name not in self._new or name in told or record.get("TUTESTCD", "TUMIDENT") != "TUMIDENT":
+                continue
+            visit = _visit_of(record, visits)
+            if visit is None:
+                raise ReadsError(
+                    f"new lesion {name} of TU has no results in TR, and its visit has none",
+                    visit=record.get("VISIT") or record.get("VISITNUM") or record.get("TUDTC", ""),
+                    expected="results at that visit",
+                )
+            lesion = NewLesionRead(
+                lesion=name,
+                organ=self._new[name],
+                status=NewStatus.UNEQUIVOCAL,
+                node=self._new[name] == Site.LYMPH_NODE,
+                date=_scan_date({"TRDTC": record.get("TUDTC", "")}, visit),
+            )
+            self._identified_at.setdefault(visit.timepoint, []).append(lesion)
+
     def visit(self, visit: SdtmVisit) -> ReadVisit:
         """Return all that is recorded at a visit."""
         by_lesion: dict[str, list[Record]] = {}
@@ -279,7 +193,7 @@ class _Lesions:
                 date=visit.date,
                 targets=tuple(self._targets(by_lesion, visit)),
                 nontargets=tuple(self._nontargets(by_lesion, visit)),
-                new=tuple(self._new_lesions(by_lesion, visit)),
+                new=(*self._new_lesions(by_lesion, visit), *self._identified_at.get(visit.timepoint, ())),
                 scan_dates=tuple(sorted({_scan_date(r, visit) for r in visit.records})),
             )
         except LesiontrackError as error:
@@ -363,6 +277,18 @@ class _Lesions:
             organ = self._new[name]
             date = min(_scan_date(record, visit) for record in records)
             yield NewLesionRead(lesion=name, organ=organ, status=status, node=organ == Site.LYMPH_NODE, date=date)
+
+
+def _visit_of(record: Record, visits: Iterable[SdtmVisit]) -> SdtmVisit | None:
+    """Return the visit at which TU identifies a lesion: by number, and where that leaves several or none, by day."""
+    number, day = record.get("VISITNUM", ""), record.get("TUDTC", "")[:10]
+    numbered = [visit for visit in visits if number and visit.number == number]
+    on_day = [
+        visit
+        for visit in numbered or visits
+        if day and any(result.get("TRDTC", "")[:10] == day for result in visit.records)
+    ]
+    return next(iter((*on_day, *numbered)), None)
 
 
 def _said(record: Record) -> str:

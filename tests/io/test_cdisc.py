@@ -333,3 +333,48 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: 
     (tmp_path / name).write_bytes(b'{"rows": 1}' if name != "tr.csv" else b"\xff\xfe\x00")
     with pytest.raises(TableError):
         list(assess_sdtm(tmp_path, AssessSettings()))
+
+
+# --- a new lesion that only TU knows ----------------------------------------------------------------------------------
+
+FOLLOWED = [tr("T01", "30", "2024-01-02", "1"), tr("T01", "30", "2024-03-04", "2"), tr("T01", "30", "2024-04-29", "3")]
+
+
+@pytest.mark.parametrize(
+    ("identified", "date"),
+    [
+        ({"VISITNUM": "2", "TUDTC": "2024-03-04"}, "2024-03-04"),
+        ({"VISITNUM": "2", "TUDTC": "2024-03-02"}, "2024-03-02"),
+        ({"VISITNUM": "2", "TUDTC": ""}, "2024-03-04"),
+        ({"VISITNUM": "", "TUDTC": "2024-03-04"}, "2024-03-04"),
+        ({"VISITNUM": "2", "TUDTC": "2024-03"}, "2024-03-04"),
+    ],
+)
+def test_a_new_lesion_without_results_is_progression_where_it_was_identified(
+    tmp_path: Path, identified: dict[str, str], date: str
+) -> None:
+    new = {**tu("NEW01", "NEW", "BONE"), **identified}
+    write_csv(tmp_path / "tu.csv", [*TU, "VISITNUM", "TUDTC"], [tu("T01"), new])
+    write_csv(tmp_path / "tr.csv", TR, FOLLOWED)
+    (result,) = assess_sdtm(tmp_path, AssessSettings())
+    found = result.assessment
+    assert found is not None
+    assert [visit.overall for visit in found.visits] == ["PD", "SD"]
+    assert (str(found.pd_date), found.pd_site, found.pd_reasons) == (date, "EXTRAHEPATIC", ("NEW",))
+
+
+def test_a_new_lesion_of_a_visit_without_results_is_no_silence(tmp_path: Path) -> None:
+    new = {**tu("NEW01", "NEW", "BONE"), "VISITNUM": "9", "TUDTC": "2024-06-24"}
+    write_csv(tmp_path / "tu.csv", [*TU, "VISITNUM", "TUDTC"], [tu("T01"), new])
+    write_csv(tmp_path / "tr.csv", TR, FOLLOWED)
+    (result,) = assess_sdtm(tmp_path, AssessSettings())
+    assert "subject S1, visit 9: new lesion NEW01 of TU has no results in TR" in str(result.error)
+
+
+def test_of_two_days_under_one_visit_number_the_day_decides(tmp_path: Path) -> None:
+    new = {**tu("NEW01", "NEW", "BONE"), "VISITNUM": "2", "TUDTC": "2024-03-20"}
+    write_csv(tmp_path / "tu.csv", [*TU, "VISITNUM", "TUDTC"], [tu("T01"), new])
+    write_csv(tmp_path / "tr.csv", TR, [*FOLLOWED, tr("T01", "30", "2024-03-20", "2")])
+    (result,) = assess_sdtm(tmp_path, AssessSettings())
+    assert result.assessment is not None
+    assert [visit.overall for visit in result.assessment.visits] == ["SD", "PD", "SD"]
