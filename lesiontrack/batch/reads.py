@@ -15,7 +15,7 @@ import pandas as pd
 from lesiontrack.domain.outcome import Assessment
 from lesiontrack.domain.problem import Problem
 from lesiontrack.errors import LesiontrackError, StudyError
-from lesiontrack.io.cdisc import SdtmResult, assess_sdtm, write_rs
+from lesiontrack.io.cdisc import RsWriter, assess_sdtm
 from lesiontrack.io.reads import AssessmentsWriter, CaseResult, assess_cases
 from lesiontrack.io.store import TableWriter
 from lesiontrack.settings import Settings, load_settings
@@ -61,22 +61,24 @@ def assess_reads(reads: Path, out: Path, *, settings_file: Path | None) -> int:
 
 def _assess_folder(reads: Path, out: Path, settings: Settings) -> int:
     """Assess SDTM TU and TR, one evaluator at a time, into ``rs.csv`` and the cohort's tables."""
-    results: list[SdtmResult] = []
-
-    def kept() -> Iterator[SdtmResult]:
-        for result in assess_sdtm(reads, settings.assess):
-            results.append(result)
-            yield result
-
-    records, failed = write_rs(kept(), out / "rs.csv")
-    cases = (
-        CaseResult(case_id=r.subject_id, assessment=r.assessment, by_rules=r.by_rules, error=r.error) for r in results
-    )
-    failures = _write_tables(out / "cohort", cases, several_readers=True)
+    with RsWriter(out / "rs.csv") as writer:
+        failures = _write_tables(out / "cohort", _as_cases(reads, settings, writer), several_readers=True)
+    n_failed = len(writer.failed)
     log.info(
-        "evaluators: %d assessed, %d with an error; RS records: %d", len(results) - len(failed), len(failed), records
+        "evaluators: %d assessed, %d with an error; RS records: %d",
+        writer.n_results - n_failed,
+        n_failed,
+        writer.n_records,
     )
     return failures
+
+
+def _as_cases(reads: Path, settings: Settings, writer: RsWriter) -> Iterator[CaseResult]:
+    for result in assess_sdtm(reads, settings.assess):
+        writer.add(result)
+        yield CaseResult(
+            case_id=result.subject_id, assessment=result.assessment, by_rules=result.by_rules, error=result.error
+        )
 
 
 def _noted(results: Iterable[CaseResult], writer: AssessmentsWriter) -> Iterator[CaseResult]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 from lesiontrack.assess import PRIMARY, AssessSettings, by_every_criterion
 from lesiontrack.domain.outcome import Assessment, Response, VisitResponse
@@ -18,7 +20,7 @@ from lesiontrack.errors import LesiontrackError, StudyError
 from lesiontrack.io.sdtm_reads import Evaluator, SdtmVisit, evaluators
 from lesiontrack.io.sdtm_tables import find_domain, read_domain
 
-__all__ = ["RS_COLUMNS", "SdtmResult", "assess_sdtm", "read_sdtm", "rs_records", "write_rs"]
+__all__ = ["RS_COLUMNS", "RsWriter", "SdtmResult", "assess_sdtm", "read_sdtm", "rs_records", "write_rs"]
 
 RS_COLUMNS = (
     "STUDYID",
@@ -49,6 +51,26 @@ _TESTS = {
 }
 
 
+# What is read of the domains beside the columns that they must have.
+_TU_OPTIONAL = ("STUDYID", "TUTESTCD", "TULOC", "TUEVAL", "TUEVALID", "VISITNUM", "VISIT", "TUDTC")
+_TR_OPTIONAL = (
+    "STUDYID",
+    "TRLNKGRP",
+    "TRORRES",
+    "TRORRESU",
+    "TRSTRESC",
+    "TRSTRESN",
+    "TRSTRESU",
+    "TRSTAT",
+    "TRREASND",
+    "TREVAL",
+    "TREVALID",
+    "TRACPTFL",
+    "VISITNUM",
+    "VISIT",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdtmResult:
     """One subject as one evaluator reads it: its assessment by every criterion, or the error that stands in its way."""
@@ -68,8 +90,8 @@ class SdtmResult:
         return self.by_rules.get(PRIMARY)
 
 
-def read_sdtm(folder: Path) -> tuple[Evaluator, ...]:
-    """Read TU and TR of a folder and part them by subject and evaluator.
+def read_sdtm(folder: Path) -> Iterator[Evaluator]:
+    """Read TU and TR of a folder and part them by subject and evaluator, in the order in which TR names them.
 
     Raises
     ------
@@ -84,10 +106,10 @@ def read_sdtm(folder: Path) -> tuple[Evaluator, ...]:
             )
     tu, tr = files["tu"], files["tr"]
     assert tu is not None and tr is not None  # told above
-    return evaluators(
-        read_domain(tu, ("USUBJID", "TULNKID", "TUSTRESC")),
-        read_domain(tr, ("USUBJID", "TRLNKID", "TRTESTCD", "TRDTC")),
-    )
+    tumours = read_domain(tu, ("USUBJID", "TULNKID", "TUSTRESC"), _TU_OPTIONAL)
+    results = read_domain(tr, ("USUBJID", "TRLNKID", "TRTESTCD", "TRDTC"), _TR_OPTIONAL)
+    for subject_id in dict.fromkeys((*results.subjects, *tumours.subjects)):
+        yield from evaluators(tumours.of(subject_id), results.of(subject_id))
 
 
 def assess_sdtm(folder: Path, settings: AssessSettings) -> Iterator[SdtmResult]:
@@ -105,30 +127,52 @@ def assess_sdtm(folder: Path, settings: AssessSettings) -> Iterator[SdtmResult]:
             yield SdtmResult(evaluator=evaluator, error=error.at(subject_id=evaluator.subject_id))
 
 
-def write_rs(results: Iterable[SdtmResult], path: Path) -> tuple[int, tuple[SdtmResult, ...]]:
-    """Write ``rs.csv``; return the number of records and the results that have an error.
+class RsWriter:
+    """Writes ``rs.csv`` result by result; the file appears whole, when the block ends without an error."""
 
-    The file appears whole, when all is written.
-    """
-    failed: list[SdtmResult] = []
-    sequence: dict[str, int] = {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, RS_COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            for result in results:
-                if result.assessment is None:
-                    failed.append(result)
-                    continue
-                for record in rs_records(result):
-                    sequence[result.subject_id] = sequence.get(result.subject_id, 0) + 1
-                    writer.writerow({**record, "RSSEQ": sequence[result.subject_id]})
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return sum(sequence.values()), tuple(failed)
+    def __init__(self, path: Path) -> None:
+        self.n_results = 0
+        self.n_records = 0
+        self.failed: list[SdtmResult] = []
+        self._path = path
+        self._aside = path.with_name(path.name + ".part")
+        self._sequence: Counter[str] = Counter()
+
+    def __enter__(self) -> RsWriter:
+        """Open the file aside."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._aside.open("w", encoding="utf-8", newline="")
+        self._writer = csv.DictWriter(self._file, RS_COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
+        return self
+
+    def add(self, result: SdtmResult) -> None:
+        """Write the records of one evaluator; one with an error is kept in ``failed``."""
+        self.n_results += 1
+        if result.assessment is None:
+            self.failed.append(result)
+        for record in rs_records(result):
+            self._sequence[result.subject_id] += 1
+            self.n_records += 1
+            self._writer.writerow({**record, "RSSEQ": self._sequence[result.subject_id]})
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file and put it in its place, or remove what was begun."""
+        self._file.close()
+        if kind is None:
+            self._aside.replace(self._path)
+        else:
+            self._aside.unlink(missing_ok=True)
+
+
+def write_rs(results: Iterable[SdtmResult], path: Path) -> tuple[int, tuple[SdtmResult, ...]]:
+    """Write ``rs.csv``; return the number of records and the results that have an error."""
+    with RsWriter(path) as writer:
+        for result in results:
+            writer.add(result)
+    return writer.n_records, tuple(writer.failed)
 
 
 def rs_records(result: SdtmResult) -> Iterator[dict[str, str]]:
