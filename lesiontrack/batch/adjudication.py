@@ -57,7 +57,7 @@ def adjudicate_readings(
         log.info("choices: %d taken, %d were there already", len(new), len(wanted) - len(new))
         assembled = reassembled(out, tables, settings, stored_choices(out))
     changed = settings_file is not None or any(
-        not assembled.tables[name].equals(tables[name]) for name in ("responses", "discordances")
+        not assembled.tables[name].equals(tables[name]) for name in ("responses", "outcomes", "discordances")
     )
     return Adjudicated(
         text="\n".join(_text(assembled.compared.cases)), finished=_stored(out, assembled, settings, changed=changed)
@@ -75,7 +75,7 @@ def _stored(out: Path, assembled: Assembled, settings: Settings, *, changed: boo
     problems = failures_frame(problem.row() for problem in assembled.problems(settings))
     failures = validate("failures", pd.concat([part for part in (kept, problems) if len(part)] or [before.head(0)]))
     for name, data in {**assembled.tables, "failures": failures.reset_index(drop=True)}.items():
-        if name in ("responses", "discordances", "failures"):
+        if name in ("responses", "outcomes", "discordances", "failures"):
             write_table(out / "cohort", name, data)
     write_agreement(assembled.compared.cases.values(), out / "endpoints", settings.agreement, settings.survival)
     return Finished(failures=len(failures), changed=False)

@@ -22,7 +22,7 @@ __all__ = ["STAGE", "Assembled", "cohort_tables", "reassembled"]
 
 STAGE = "adjudicate"
 # Of which the cohort holds every reader's rows; of all others those of the reading that decides.
-OF_ALL_READERS = ("responses",)
+OF_ALL_READERS = ("responses", "outcomes")
 # Of which no reader's folder has anything.
 _NOT_READ = ("failures", "discordances", "scans", "registrations")
 # What a reader's folder tells of how the reading came about.
@@ -71,13 +71,20 @@ def cohort_tables(
     tables: dict[str, pd.DataFrame] = {}
     for name in names:
         if name in OF_ALL_READERS:
-            tables[name] = compared.responses if name == "responses" else join_tables(name, everyone)
+            tables[name] = join_tables(name, everyone)
         else:
             tables[name] = join_tables(name, [_folder(out, s, name, deciding.get(s), compared) for s in subject_ids])
-    tables["discordances"] = compared.discordances()
-    if "subjects" in tables:
-        tables["subjects"] = _as_decided(tables["subjects"], compared, deciding, settings)
-    return Assembled(tables=tables, compared=compared)
+    tables["subjects"] = _as_decided(tables["subjects"], compared, deciding, settings)
+    return _with_made(tables, compared)
+
+
+def _with_made(tables: Mapping[str, pd.DataFrame], compared: Compared) -> Assembled:
+    made = {
+        "responses": compared.responses,
+        "outcomes": compared.outcomes(tables["outcomes"]),
+        "discordances": compared.discordances(),
+    }
+    return Assembled(tables={**tables, **made}, compared=compared)
 
 
 def reassembled(
@@ -90,9 +97,7 @@ def reassembled(
     """
     stored = tables["timepoints"]["subject_id"].unique().tolist()
     if not any(reading_folders(out, subject_id) for subject_id in stored):
-        compared = _compare(out, tables["responses"], settings, choices)
-        found = {**tables, "responses": compared.responses, "discordances": compared.discordances()}
-        return Assembled(tables=found, compared=compared)
+        return _with_made(tables, _compare(out, tables["responses"], settings, choices))
     names = [name for name in tables if name not in _NOT_READ]
     assembled = cohort_tables(out, names, stored, settings, choices)
     subjects = assembled.tables["subjects"]

@@ -263,7 +263,24 @@ def assumptions(settings: Settings) -> list[str]:
         f"Endpoints rest on the rule set {events.primary_rules}: {words.phrase(events.primary_rules)}, in both arms "
         f"alike (local_mode = {assess.local_mode})."
     )
-    return [imaged, complete, schedule, rules]
+    return [
+        imaged,
+        complete,
+        schedule,
+        rules,
+        _WHOSE.get(events.reader, f"Endpoints rest on {events.reader}'s reading."),
+    ]
+
+
+_WHOSE = {
+    None: "Endpoints rest on the adjudicated reading where there is one, else on the only reader's, else on that of "
+    "the first reader by name, with a warning; where nobody has read, on the machine's.",
+    "machine": "Endpoints rest on the machine's reading.",
+    "adjudicated": "Endpoints rest on the adjudicated reading; where readers differ and nobody has chosen, none from "
+    "imaging is derived.",
+    "majority": "Endpoints rest on what more than half of the readers say of progression; without a majority none from "
+    "imaging is derived.",
+}
 
 
 def changed_settings(settings: Settings) -> list[Setting]:

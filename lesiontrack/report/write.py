@@ -11,6 +11,7 @@ from lesiontrack.report import words
 from lesiontrack.report.case import case_page
 from lesiontrack.report.cohort import assumptions, cards, changed_settings, failures, glance, worklist
 from lesiontrack.report.estimates import endpoint_blocks
+from lesiontrack.report.readers import readers
 from lesiontrack.report.source import Result, page_of, what_happened
 
 __all__ = ["write_report"]
@@ -65,6 +66,7 @@ def _index(result: Result, template: Template) -> str:
         failures=failures(result),
         main=[block for block in blocks if block.main],
         others=[block for block in blocks if not block.main],
+        readers=readers(result),
         items=worklist(result),
         assumptions=assumptions(result.settings),
         changed=changed_settings(result.settings),

@@ -68,6 +68,29 @@ class Compared:
     cases: Mapping[str, Case]
     responses: pd.DataFrame
 
+    def outcomes(self, outcomes: pd.DataFrame) -> pd.DataFrame:
+        """Return the table ``outcomes`` with those of the readings made of several, in place of those made before.
+
+        A reading that is one reader's throughout has that reader's outcomes; one put together of several has none.
+        """
+        if not self.cases and not outcomes["reader"].isin([ADJUDICATED, MAJORITY]).any():
+            return outcomes
+        made = set(zip(self.responses["subject_id"], self.responses["reader"], self.responses["taken_from"].notna()))
+        kept = [
+            row
+            for own in rows_by_subject(outcomes).values()
+            for row in own
+            if row["reader"] not in (ADJUDICATED, MAJORITY) or (row["subject_id"], row["reader"], False) in made
+        ]
+        copied = [
+            {**row, "reader": name}
+            for row in kept
+            if (case := self.cases.get(str(row["subject_id"]))) is not None
+            for name, reading in case.made.items()
+            if row["reader"] == reading.base and not reading.owners
+        ]
+        return frame("outcomes", [*kept, *copied]) if copied or len(kept) < len(outcomes) else outcomes
+
     def discordances(self) -> pd.DataFrame:
         """Return the table ``discordances``."""
         rows = [_row(entry, case) for case in self.cases.values() for entry in case.found]

@@ -179,6 +179,18 @@ def test_figures_are_the_same_bytes_every_time(judged: Path, said: str) -> None:
     assert {path.name: path.read_bytes() for path in (judged / "endpoints").glob("agreement*")} == before
 
 
+def test_the_report_tells_of_the_readers(judged: Path, said: str) -> None:
+    assert said
+    page = (judged / "report" / "index.html").read_text(encoding="utf-8")
+    section = page.split('<section id="readers">')[1].split("</section>")[0]
+    assert "R1 and R2, 21 subjects" in section
+    assert section.count("data:image/svg+xml") == 3
+    assert section.count("<a href=") == 9
+    assert "9 open" not in section
+    assert "8 open, 1 settled" in section
+    assert "the same day in 6 of 7" in section
+
+
 # --- choices ----------------------------------------------------------------------------------------------------------
 
 
