@@ -19,7 +19,19 @@ from lesiontrack.cli import main
 from lesiontrack.settings import Settings
 from tests.running import Ran
 
-COMMANDS = ("run", "index", "assess", "endpoints", "survival", "adjudicate", "report", "trace", "phantom", "settings")
+COMMANDS = (
+    "run",
+    "index",
+    "assess",
+    "endpoints",
+    "survival",
+    "adjudicate",
+    "report",
+    "trace",
+    "export",
+    "phantom",
+    "settings",
+)
 EVENTS = "subject_id,time_days,status,arm\nA,10,1,X\nB,20,0,Y\nC,30,1,X\n"
 
 Call = Callable[..., "Said"]

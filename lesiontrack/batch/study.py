@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import platform
 import shutil
 from collections.abc import Iterable, Sequence
@@ -188,7 +189,7 @@ def _finish(
     for stale in (out / "run.json", out / "report" / "index.html"):
         stale.unlink(missing_ok=True)
     failures = write_cohort(out, assembled, study.clinical, settings)
-    write_json(out / "run.json", _run_record(study, key))
+    write_json(out / "run.json", _run_record(study, out, key))
     return Finished(failures=failures, changed=True)
 
 
@@ -233,12 +234,14 @@ def _forget_key(out: Path) -> None:
         write_json(out / "run.json", {name: value for name, value in record.items() if name != "key"})
 
 
-def _run_record(study: Study, key: str) -> dict[str, Any]:
+def _run_record(study: Study, out: Path, key: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "key": key,
         "inputs": {
             "study": study.folder.root.resolve().name,
+            # Where an export finds the images again, as long as both folders are moved together.
+            "archive": os.path.relpath(study.folder.root.resolve(), out.resolve()),
             "subjects": len(study.subjects),
             "files": study.catalogue.files,
             "ignored": len(study.catalogue.ignored),

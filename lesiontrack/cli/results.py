@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lesiontrack.cli.options import CommandError, ResultFolder
+from lesiontrack.cli.options import CommandError, ResultFolder, exit_with
 from lesiontrack.cli.program import app
 
 
@@ -54,3 +56,71 @@ def trace(
     endpoint = endpoint.upper() if endpoint is not None else None
     found = trace_result(out, subject_id=subject, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)
     typer.echo(json.dumps(found.to_dict(), indent=1, sort_keys=True) if as_json else str(found))
+
+
+class Format(StrEnum):
+    """What `lesiontrack export` can write."""
+
+    DICOM_SEG = "dicom-seg"
+    DICOM_SR = "dicom-sr"
+
+
+class Voxels(StrEnum):
+    """How a segmentation stores its voxels."""
+
+    BINARY = "binary"
+    LABELMAP = "labelmap"
+
+
+def _target(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise CommandError("--to names a file", file=str(path), expected="a folder, there or not")
+    return path
+
+
+@app.command()
+def export(
+    out: ResultFolder,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="Segmentations (dicom-seg), or reports (TID 1500) with their segmentations (dicom-sr)."
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", callback=_target, help="Folder to write; export.json lists it all.")
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", metavar="STUDY", help="The study that was run, where it has been moved since."),
+    ] = None,
+    segmentation: Annotated[
+        Voxels,
+        typer.Option("--segmentation", help="Bit masks, which may overlap; or a label map, overlaps in further files."),
+    ] = Voxels.BINARY,
+    subject: Annotated[
+        list[str] | None, typer.Option("--subject", metavar="ID", help="Only this subject; repeat for more.")
+    ] = None,
+) -> None:
+    """Write the results in standard formats.
+
+    DICOM: for each visit a segmentation, and with dicom-sr a report too, which refer to the images of the study. A
+    lesion has the same tracking UID at every visit. Of the patient only the PatientID is copied.
+    """
+    if form is Format.DICOM_SR and segmentation is Voxels.LABELMAP:
+        raise CommandError("reports refer to the segments of bit masks", expected="--segmentation binary")
+    from lesiontrack.batch.export_dicom import DicomExport, export_dicom
+    from lesiontrack.io.seg_write import SegKind
+
+    done = export_dicom(
+        DicomExport(
+            out=out,
+            to=to,
+            study=study,
+            reports=form is Format.DICOM_SR,
+            kind=SegKind(segmentation.value),
+            subjects=tuple(subject or ()),
+        )
+    )
+    typer.echo(f"{len(done.files)} files in {to}; visits refused: {done.refused}")
+    exit_with(done.refused)

@@ -131,6 +131,8 @@ class Segment:
         DICOM tracking UID, where the segment carries one.
     single
         True when the segmenter says that the label is one lesion (an instance); False: one or more.
+    tracked
+        The tracking UID is one that this program gave: an earlier run, or its readers, made out which lesion it is.
     """
 
     label: int
@@ -139,6 +141,7 @@ class Segment:
     site: str | None = None
     tracking_uid: str | None = None
     single: bool = False
+    tracked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -68,6 +68,8 @@ class Lesion:
         Of the slice that holds the longest diameter; empty where the source has none.
     measurable
         By RECIST size and slice thickness (response rules, section 2).
+    tracked
+        ``tracking_uid`` is the answer of an earlier run or its readers, not a segmenter's word (`Segment.tracked`).
     max_components
         How many lesions the mask may be at most; above 1 when confluent.
     """
@@ -90,6 +92,7 @@ class Lesion:
     n_slices: int = 1
     slice_thickness_mm: float | None = None
     tracking_uid: str | None = None
+    tracked: bool = False
     certainty: Certainty = Certainty.CERTAIN
     max_components: int = 1
     notes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from lesiontrack.domain.study import Scan
 from lesiontrack.io.attach import VolumeKey
 from lesiontrack.io.headers import Header
 from lesiontrack.io.nifti import image_name, read_grid
-from lesiontrack.io.phases import phase_of_contrast, regions_of
+from lesiontrack.io.phases import phase_of_contrast
 from lesiontrack.io.series import Stack
 
 __all__ = ["Candidate", "of_series", "of_volume_file", "volume_name"]
@@ -70,8 +70,8 @@ def of_series(first: Header, headers: Sequence[Header], stack: Stack | None, pro
         series_uid=volume_id,
         date=min(dt.date.fromisoformat(header.date) for header in headers),
         modality=first.modality,
-        phase_of_contrast=phase_of_contrast(first.phase_text),
-        regions=regions_of(first.body_part),
+        phase_of_contrast=first.phase_of_contrast,
+        regions=first.regions,
         slice_thickness_mm=next((h.slice_thickness_mm for h in of_files if h.slice_thickness_mm), None),
         grid=stack.grid if stack else None,
         files=files,

@@ -20,7 +20,7 @@ from lesiontrack.io.headers import Plane, planes_of
 from lesiontrack.io.series import Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings
 
-__all__ = ["frames_of", "pixel_digest", "read_dicom_volume", "same_pixels"]
+__all__ = ["frames_of", "pixel_digest", "read_dicom_volume", "same_pixels", "stack_of"]
 
 Stored = NDArray[Any]
 Voxels = NDArray[np.int16] | NDArray[np.float32]
@@ -45,7 +45,7 @@ def read_dicom_volume(scan: Scan, settings: ArchiveSettings) -> Volume:
     """
     with quiet_pydicom():
         planes = tuple(plane for file in scan.files for plane in _planes(file))
-        stack = _stack(scan, planes, settings)
+        stack = stack_of(scan, planes, settings)
         voxels, thickness = _voxels(stack)
     if stack.uneven:
         voxels = _resampled(voxels, stack)
@@ -65,7 +65,14 @@ def _planes(file: str) -> tuple[Plane, ...]:
     return planes_of(dataset, file)
 
 
-def _stack(scan: Scan, planes: tuple[Plane, ...], settings: ArchiveSettings) -> Stack:
+def stack_of(scan: Scan, planes: tuple[Plane, ...], settings: ArchiveSettings) -> Stack:
+    """Assemble the planes of a scan's files again, as they were catalogued.
+
+    Raises
+    ------
+    GeometryError
+        If they do not give the volume that the catalogue has.
+    """
     part = int(scan.series_uid.rpartition("#")[2]) if "#" in scan.series_uid else 0
     stacks = stacks_of(planes, settings, same_pixels)
     # The files of one phase assemble into one stack; only a multi-frame file still holds all phases.

@@ -7,7 +7,6 @@ the arguments: no clock, no random UID, so that the same input gives the same by
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,21 +30,12 @@ from pydicom.uid import (
 
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.errors import GeometryError, SegmentationError
+from lesiontrack.io.codes import REGIONS
+from lesiontrack.io.seg_write import IMPLEMENTATION_UID, fixed_clock, named_uid
 
 __all__ = ["SeriesHeader", "localizer_slices", "write_segmentation", "write_series"]
 
-IMPLEMENTATION_UID = UID("2.25.151517186419417046312931741513406093843")
 _MANUFACTURER = "lesiontrack"
-
-_REGIONS: dict[str, Code] = {
-    "LIVER": codes.SCT.Liver,
-    "LUNG": codes.SCT.Lung,
-    "LYMPH_NODE": codes.SCT.LymphNode,
-    "PERITONEUM": Code("15425007", "SCT", "Peritoneum"),
-    "BONE": codes.SCT.Bone,
-    "ADRENAL": codes.SCT.AdrenalGland,
-    "BRAIN": codes.SCT.Brain,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +254,7 @@ def write_segmentation(
     if not descriptions:
         raise SegmentationError("a segmentation without any segment", file=path.name)
     content = np.stack(masks, axis=-1).astype(np.uint8)
-    series_uid = _uid(sources[0].SeriesInstanceUID, description, "seg-series", content)
+    series_uid = named_uid(sources[0].SeriesInstanceUID, description, "seg-series", np.packbits(content))
     written = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=content,
@@ -272,7 +262,7 @@ def write_segmentation(
         segment_descriptions=descriptions,
         series_instance_uid=series_uid,
         series_number=series_number,
-        sop_instance_uid=_uid(series_uid, "seg"),
+        sop_instance_uid=named_uid(series_uid, "seg"),
         instance_number=1,
         manufacturer=_MANUFACTURER,
         manufacturer_model_name="phantom",
@@ -284,7 +274,7 @@ def write_segmentation(
         series_description=description,
         omit_empty_frames=True,
     )
-    _fix_clock(written, sources[0], series_uid)
+    fixed_clock(written, sources[0], named_uid(series_uid, "dimensions"))
     if deflated:
         written.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -296,18 +286,6 @@ def _without_pixels(file: Path) -> Dataset:
     return dcmread(file, stop_before_pixels=True)
 
 
-def _uid(*parts: object) -> str:
-    """Return a UID under 2.25 that follows from the parts; arrays count with their bytes."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.packbits(part).tobytes() if isinstance(part, np.ndarray) else str(part).encode())
-        digest.update(b"/")
-    number = bytearray(digest.digest()[:16])
-    number[6] = number[6] & 0x0F | 0x80
-    number[8] = number[8] & 0x3F | 0x80
-    return f"2.25.{int.from_bytes(bytes(number), 'big')}"
-
-
 def _segments(segmentation: Segmentation) -> tuple[list[NDArray[np.bool_]], list[SegmentDescription]]:
     masks: list[NDArray[np.bool_]] = []
     descriptions: list[SegmentDescription] = []
@@ -316,7 +294,7 @@ def _segments(segmentation: Segmentation) -> tuple[list[NDArray[np.bool_]], list
         if not mask.any():
             return
         masks.append(mask)
-        region = _REGIONS.get(segment.site or "") if segment is not None else None
+        region = REGIONS.get(segment.site or "") if segment is not None else None
         tracking = segment.tracking_uid if segment is not None else None
         descriptions.append(
             SegmentDescription(
@@ -341,19 +319,3 @@ def _segments(segmentation: Segmentation) -> tuple[list[NDArray[np.bool_]], list
         elif segment.kind == SegmentKind.ABLATION_ZONE and segmentation.zones is not None:
             add(segmentation.zones == segment.label, segment.name, abnormal, codes.SCT.Necrosis, segment)
     return masks, descriptions
-
-
-def _fix_clock(written: Dataset, source: Dataset, series_uid: str) -> None:
-    """Put the source's dates where highdicom puts the present, and name-based UIDs where it draws random ones."""
-    for keyword in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
-        setattr(written, keyword, source.SeriesDate)
-    for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
-        setattr(written, keyword, source.SeriesTime)
-    uid = _uid(series_uid, "dimensions")
-    for item in (*written.DimensionOrganizationSequence, *written.DimensionIndexSequence):
-        if "DimensionOrganizationUID" in item:
-            item.DimensionOrganizationUID = uid
-    if "ContributingEquipmentSequence" in written:
-        del written.ContributingEquipmentSequence
-    written.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
-    written.file_meta.ImplementationVersionName = "LESIONTRACK"

@@ -29,6 +29,7 @@ from lesiontrack.io.dataset import (
     whole,
 )
 from lesiontrack.io.elements import plain_elements
+from lesiontrack.io.phases import phase_of_contrast, regions_of
 
 __all__ = ["PHASE_KEYS", "VOLUME_SUFFIXES", "Header", "Plane", "header_of", "planes_of", "read_header", "size_problem"]
 
@@ -136,12 +137,15 @@ class Header:
     ----------
     kind
         "image", "segmentation", "structures" or "other".
+    issuer
+        Keyed digest of the issuer of the patient's id; empty where absent.
     identity
         Keyed digests of name, birth date and sex; empty where absent.
     references
         Series that a segmentation references, each with the SOP instances of it.
     contents
-        Of a segmentation: (number, label, category, type, region) of each segment; of structures: (number, name, ...).
+        Of a segmentation: (number, label, category, type, region, tracking UID, algorithm) of each segment; of
+        structures: (number, name, ...).
     source
         Of a segmentation: texts that ``segmentation_source`` is searched in.
     problem
@@ -160,8 +164,8 @@ class Header:
     frame_of_reference_uid: str = ""
     modality: str = ""
     date: str = ""
-    phase_text: str = ""
-    body_part: str = ""
+    phase_of_contrast: str = ""
+    regions: tuple[str, ...] = ()
     slice_thickness_mm: float | None = None
     references: tuple[tuple[str, tuple[str, ...]], ...] = ()
     contents: tuple[tuple[str, ...], ...] = ()
@@ -238,7 +242,7 @@ def header_of(dataset: Headed, path: str, *, key: bytes = b"") -> Header:
         path=path,
         kind=kind,
         subject_id=text(dataset, "PatientID"),
-        issuer=text(dataset, "IssuerOfPatientID"),
+        issuer=_digest(text(dataset, "IssuerOfPatientID"), key),
         identity=tuple(_digest(_plain(text(dataset, word)), key) for word in _IDENTITY),
         sop_class_uid=sop_class,
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
@@ -247,8 +251,8 @@ def header_of(dataset: Headed, path: str, *, key: bytes = b"") -> Header:
         frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
         modality=modality,
         date=next((date for date in dates if date), ""),
-        phase_text=" ".join(text(dataset, word) for word in _PHASE_TEXTS).strip(),
-        body_part=text(dataset, "BodyPartExamined"),
+        phase_of_contrast=phase_of_contrast(" ".join(text(dataset, word) for word in _PHASE_TEXTS)),
+        regions=regions_of(text(dataset, "BodyPartExamined")),
         slice_thickness_mm=_thickness(dataset),
         references=_references(dataset, kind),
         contents=_contents(dataset, kind),
@@ -434,12 +438,13 @@ def _contents(dataset: Headed, kind: str) -> tuple[tuple[str, ...], ...]:
                 _code(item, "SegmentedPropertyTypeCodeSequence"),
                 _code(item, "AnatomicRegionSequence"),
                 text(item, "TrackingUID"),
+                text(item, "SegmentAlgorithmName"),
             )
             for item in items(dataset, "SegmentSequence")
         )
     if kind == "structures":
         return tuple(
-            (text(item, "ROINumber"), text(item, "ROIName"), "", "", "", "")
+            (text(item, "ROINumber"), text(item, "ROIName"), "", "", "", "", "")
             for item in items(dataset, "StructureSetROISequence")
         )
     return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["phase_of_contrast", "regions_of"]
 
@@ -24,12 +25,14 @@ _REGIONS = (
 )
 
 
+@lru_cache(maxsize=4096)
 def phase_of_contrast(text: str) -> str:
     """Return the phase of contrast that a description names; empty when it names none."""
     words = text.replace("_", " ")
     return next((phase for pattern, phase in _PHASES if re.search(pattern, words, re.IGNORECASE)), "")
 
 
+@lru_cache(maxsize=4096)
 def regions_of(body_part: str) -> tuple[str, ...]:
     """Return the regions that BodyPartExamined names."""
     words = body_part.upper().replace("_", " ")

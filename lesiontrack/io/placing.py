@@ -28,6 +28,7 @@ class Mark:
     site: str | None = None
     single: bool = False
     tracking_uid: str | None = None
+    tracked: bool = False
 
 
 def same_lattice(steps: NDArray[np.float64], extent: NDArray[np.float64]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 from numpy.typing import NDArray
 
 from lesiontrack.errors import StudyError, TableError
@@ -151,11 +152,20 @@ def _csv(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _xpt(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        with pd.read_sas(path, format="xport", encoding="utf-8", chunksize=_PIECE) as pieces:
-            yield from pieces
-    except (ValueError, UnicodeDecodeError) as error:
-        raise TableError(f"no SAS transport file, version 5: {error}", file=str(path)) from error
+    """Read a transport file piece by piece; pandas loses the last record where that ends with blanks."""
+    done = 0
+    while True:
+        try:
+            piece: pd.DataFrame = pyreadstat.read_xport(
+                str(path), disable_datetime_conversion=True, row_offset=done, row_limit=_PIECE
+            )[0]
+        except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, UnicodeDecodeError) as error:
+            raise TableError(f"no SAS transport file: {error}", file=str(path)) from error
+        if not done or len(piece):
+            yield piece
+        if len(piece) < _PIECE:
+            return
+        done += len(piece)
 
 
 def _dataset_json(path: Path) -> Iterator[pd.DataFrame]:

@@ -154,6 +154,7 @@ def _labelled(marks: list[Mark], grid: Grid) -> tuple[NDArray[np.uint16], tuple[
             site=mark.site,
             tracking_uid=mark.tracking_uid,
             single=mark.single,
+            tracked=mark.tracked,
         )
         for label, mark in _numbered(marks)
     )

@@ -9,6 +9,7 @@ import re
 
 from lesiontrack.domain.geometry import SegmentKind
 from lesiontrack.domain.study import Site
+from lesiontrack.io.codes import TREATED_ZONE
 from lesiontrack.io.settings import LabelSettings
 
 __all__ = ["meaning_of_segment", "site_of_region"]
@@ -64,10 +65,10 @@ def meaning_of_segment(segment: tuple[str, ...], labels: LabelSettings) -> tuple
     Parameters
     ----------
     segment
-        (number, label, category, type, region, tracking UID), codes as ``scheme|value|meaning``.
+        (number, label, category, type, region, tracking UID, algorithm), codes as ``scheme|value|meaning``.
     """
-    _, label, category, kind, region, _ = segment
-    if labels.is_zone_name(label):
+    label, category, kind, region = segment[1:5]
+    if labels.is_zone_name(label) or kind.split("|")[:2] == [TREATED_ZONE.scheme_designator, TREATED_ZONE.value]:
         return (SegmentKind.ABLATION_ZONE, None)
     category_code, kind_code = (_code_value(code) for code in (category, kind))
     if category_code in _ABNORMAL:

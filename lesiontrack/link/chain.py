@@ -21,6 +21,7 @@ from lesiontrack.link.routes import Routes
 from lesiontrack.link.settings import LinkSettings
 from lesiontrack.link.shapes import merge, split
 from lesiontrack.link.sites import cut_at_control, recurrences
+from lesiontrack.link.told import as_told
 from lesiontrack.link.treatments import treat
 
 __all__ = ["Tracking", "chain"]
@@ -70,7 +71,7 @@ def chain(
     evidence = Evidence(subject, lesions, Routes(subject, registrations), settings)
     visits = Visits(subject, evidence.lesions)
     visit_of = np.array([lesion.timepoint for lesion in evidence.lesions], dtype=np.intp)
-    label = cluster(evidence.log_odds, visit_of)
+    label = as_told(cluster(evidence.log_odds, visit_of), evidence)
     sureness = Sureness(evidence, label, settings)
     drafts = in_order(split(drafts_of(label), evidence, visits, settings), evidence)
     drafts = merge(drafts, evidence, visits, settings)

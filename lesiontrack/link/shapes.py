@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lesiontrack.link.draft import Draft, Visits, members_at, members_before
 from lesiontrack.link.evidence import Evidence
 from lesiontrack.link.settings import LinkSettings
+from lesiontrack.link.told import told_apart
 from lesiontrack.link.unpulled import unpulled_place_mm
 
 __all__ = ["merge", "split"]
@@ -58,6 +59,8 @@ def _parent(
             continue
         parts = [*members_at(other, evidence, child.timepoint), draft.members[0]]
         if not _overlap_free(other, draft, evidence, child.timepoint):
+            continue
+        if told_apart(other.members, draft.members, evidence):
             continue
         nearness = _whole_and_part(evidence, before[0], parts, drafts, settings)
         if nearness is not None and (best is None or (nearness, before[0]) < best[:2]):

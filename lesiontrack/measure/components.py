@@ -71,7 +71,7 @@ def lesion_parts(segmentation: Segmentation, settings: MeasureSettings) -> Parts
             found = _components(mask)
         kept, specks = _without_specks(found[0], found[1], grid.voxel_volume_mm3, settings)
         if specks:
-            dropped.append(f"segment {segment.name}: {specks} specks dropped")
+            dropped.append(f"segment {segment.label}: {specks} specks dropped")
         noted = (f"one of {len(kept)} distant parts of one segment",) if segment.single and len(kept) > 1 else ()
         for part_box, part_mask in kept:
             part = Part(box=_inside(box, part_box), mask=part_mask, segment=segment, notes=noted)

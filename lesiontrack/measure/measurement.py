@@ -212,6 +212,7 @@ def _lesion(part: Part, number: int, scene: _Scene) -> Lesion:
         n_slices=n_slices,
         slice_thickness_mm=float(scene.slice_thickness_mm),
         tracking_uid=part.segment.tracking_uid,
+        tracked=part.segment.tracked,
         certainty=certainty,
         max_components=part.max_components,
         notes=part.notes + doubts + _zone_note(part, scene),

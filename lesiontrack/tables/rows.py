@@ -105,6 +105,7 @@ def _lesion(lesion: Lesion, track_id: str | None) -> Row:
         "slice_thickness_mm",
     )
     first, second = lesion.diameter_ends_lps_mm
+    short = lesion.short_axis_ends_lps_mm
     return {
         **{name: getattr(lesion, name) for name in names},
         "track_id": track_id,
@@ -113,6 +114,7 @@ def _lesion(lesion: Lesion, track_id: str | None) -> Row:
         **_axes(lesion.centroid_lps_mm),
         **_axes(first, "d1_"),
         **_axes(second, "d2_"),
+        **(_axes(short[0], "s1_") | _axes(short[1], "s2_") if short is not None else {}),
     }
 
 

@@ -152,6 +152,8 @@ LESIONS = Table(
         "sop_instance_uid": _TEXT,
         **_point("d1_"),
         **_point("d2_"),
+        **_point("s1_"),
+        **_point("s2_"),
         "certainty": _TEXT,
         "max_components": _INT,
         "n_slices": _INT,

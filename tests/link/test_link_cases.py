@@ -435,3 +435,62 @@ def test_several_scans_in_a_visit_use_their_own_registrations(scans: int) -> Non
     assert len(tracking.tracks) == 7 + scans
     assert all(len(t.lesions) == 2 for t in tracking.tracks)
     assert not tracking.missing
+
+
+# --- what an earlier run has made out ---------------------------------------------------------------------------------
+
+
+def told(lesion: Lesion, name: int | str) -> Lesion:
+    """The lesion as this program's own export names it."""
+    return replace(lesion, tracking_uid=f"2.25.{name}", tracked=True)
+
+
+def test_a_told_identity_outweighs_every_place() -> None:
+    """A reader's correction: the lesions 1 and 2 are each other's at the second visit, 40 mm away."""
+    swapped = {1: 2, 2: 1}
+    first = [told(x, x.lesion_id) for x in row(0)]
+    second = [told(x, swapped.get(x.lesion_id, x.lesion_id)) for x in row(1)]
+    tracking = link(first, second)
+    assert track_of(tracking, 0, 1).lesions == ((0, 1), (1, 2))
+    assert track_of(tracking, 0, 2).lesions == ((0, 2), (1, 1))
+    assert {t.tracking_uid for t in tracking.tracks} == {f"2.25.{n}" for n in range(1, 9)}
+    # What contradicts the places is shown to a reader again.
+    assert {t.track_id for t in tracking.tracks if t.needs_review} == {
+        track_of(tracking, 0, 1).track_id,
+        track_of(tracking, 0, 2).track_id,
+    }
+
+
+def test_a_told_cut_holds_at_one_and_the_same_place() -> None:
+    tracking = link(
+        [told(x, x.lesion_id) for x in row(0)], [told(x, 99 if x.lesion_id == 3 else x.lesion_id) for x in row(1)]
+    )
+    assert track_of(tracking, 0, 3).lesions == ((0, 3),)
+    assert track_of(tracking, 1, 3).lesions == ((1, 3),)
+    assert track_of(tracking, 1, 3).tracking_uid == "2.25.99"
+
+
+def test_told_fragments_are_one_track_and_a_fragment_told_apart_is_none() -> None:
+    """Two halves of lesion 8 at the second visit, told to be one lesion or two."""
+    halves = [make_lesion(1, n, CENTRES[7] + [shift, 0, 0], 4.5) for n, shift in ((8, 3.0), (9, -3.0))]
+    first = [told(x, x.lesion_id) for x in row(0)]
+    others = [told(x, x.lesion_id) for x in row(1, skip=[7])]
+    for name, expected in ((8, ((0, 8), (1, 8), (1, 9))), (77, ((0, 8), (1, 8)))):
+        tracking = link(first, [*others, told(halves[0], 8), told(halves[1], name)])
+        assert track_of(tracking, 0, 8).lesions == expected
+
+
+def test_what_is_not_told_goes_on_by_its_place() -> None:
+    """A third visit of another segmenter, without UIDs, goes on with the tracks that are told."""
+    tracking = link([told(x, x.lesion_id) for x in row(0)], [told(x, x.lesion_id) for x in row(1)], row(2))
+    assert [t.lesions for t in tracking.tracks] == [((0, n), (1, n), (2, n)) for n in range(8, 0, -1)]
+    assert {t.tracking_uid for t in tracking.tracks} == {f"2.25.{n}" for n in range(1, 9)}
+
+
+def test_a_foreign_tracking_uid_alone_does_not_outweigh_the_places() -> None:
+    swapped = {1: 2, 2: 1}
+    lesions = [
+        [replace(x, tracking_uid=f"1.2.{x.lesion_id}") for x in row(0)],
+        [replace(x, tracking_uid=f"1.2.{swapped.get(x.lesion_id, x.lesion_id)}") for x in row(1)],
+    ]
+    assert track_of(link(*lesions), 0, 1).lesions == ((0, 1), (1, 1))

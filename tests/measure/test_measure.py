@@ -132,7 +132,7 @@ def test_specks_are_dropped_and_noted() -> None:
     labels[20, 5, 5:7] = 1
     found = run(labels)
     assert len(found.lesions) == 1
-    assert found.notes == ("segment liver lesions: 2 specks dropped",)
+    assert found.notes == ("segment 1: 2 specks dropped",)
     assert found.label_map[3, 50, 50] == 0
     kept = run(labels, settings=MeasureSettings(speck_voxels=0))
     assert len(kept.lesions) == 3
