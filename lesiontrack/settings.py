@@ -25,7 +25,7 @@ from lesiontrack.review.agreement_settings import AgreementSettings
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.settings import SurvivalSettings
 
-__all__ = ["Settings", "as_toml", "load_settings"]
+__all__ = ["Settings", "as_toml", "differing", "load_settings"]
 
 
 class Settings(BaseModel):
@@ -110,6 +110,19 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
             _merge(into[key], value)
         else:
             into[key] = value
+
+
+def differing(settings: Settings) -> dict[str, tuple[Any, Any, str]]:
+    """Return the settings that differ from the defaults: ``section.name`` -> (value, default, description)."""
+    found: dict[str, tuple[Any, Any, str]] = {}
+    for section in type(settings).model_fields:
+        ours: BaseModel = getattr(settings, section)
+        defaults = type(ours)()
+        for name, field in type(ours).model_fields.items():
+            value, default = getattr(ours, name), getattr(defaults, name)
+            if value != default:
+                found[f"{section}.{name}"] = (value, default, field.description or "")
+    return found
 
 
 def as_toml(settings: Settings) -> str:

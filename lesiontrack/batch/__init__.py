@@ -3,6 +3,7 @@
 from lesiontrack.batch.adjudication import Adjudicated, adjudicate_readings
 from lesiontrack.batch.doors import analyse_events, censor_cases, index_archive, trace_result
 from lesiontrack.batch.reads import assess_reads
+from lesiontrack.batch.replay import replay_result
 from lesiontrack.batch.study import Finished, derive_endpoints, require_result, run_study
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "censor_cases",
     "derive_endpoints",
     "index_archive",
+    "replay_result",
     "require_result",
     "run_study",
     "trace_result",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel
+
+from lesiontrack import __version__
 from lesiontrack.batch.progress import FileCount, new_bar
 from lesiontrack.batch.study import require_result, study_settings
 from lesiontrack.errors import ClinicalError, StudyError
@@ -15,9 +20,9 @@ from lesiontrack.io.catalogue import Catalogue, Notice
 from lesiontrack.io.censoring_cases import read_censoring_cases
 from lesiontrack.io.clinical import read_clinical
 from lesiontrack.io.dicomweb import DicomwebAddress, is_dicomweb
-from lesiontrack.io.store import read_table, write_json, write_table
+from lesiontrack.io.store import read_json, read_table, write_json, write_table
 from lesiontrack.io.study import locate
-from lesiontrack.settings import load_settings
+from lesiontrack.settings import differing, load_settings
 from lesiontrack.survival.analyse import Request, analyse
 from lesiontrack.survival.censor_cases import censoring_document
 from lesiontrack.survival.event_checks import STAGE, problem
@@ -177,4 +182,28 @@ def trace_result(
     """Walk from a date to its evidence, or from a lesion or image to all that rests on it."""
     require_result(out)
     tables = {name: read_table(out / "cohort", name) for name in COHORT_TABLES}
-    return trace(tables, subject_id=subject_id, endpoint=endpoint, lesion=lesion, sop_instance=sop_instance)
+    return trace(
+        tables,
+        subject_id=subject_id,
+        endpoint=endpoint,
+        lesion=lesion,
+        sop_instance=sop_instance,
+        made_by=_made_by(out),
+    )
+
+
+def _made_by(out: Path) -> dict[str, Any]:
+    """Return the version of the program that made a result, and the settings that differ from the defaults."""
+    record = read_json(out / "run.json") if (out / "run.json").is_file() else {}
+    stored = out / "settings.toml"
+    settings = load_settings(*([stored] if stored.is_file() else []))
+    changed = {name: value for name, (value, _, _) in differing(settings).items()}
+    return {
+        "version": record.get("version", __version__),
+        "environment": record.get("environment", {}),
+        "settings": json.loads(json.dumps(changed, default=_as_json)),
+    }
+
+
+def _as_json(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

@@ -19,6 +19,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from lesiontrack import __version__
+from lesiontrack.batch.decided import bring_up_to_date, machine_progress
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
 from lesiontrack.domain.study import Subject
@@ -31,7 +32,17 @@ from lesiontrack.pipeline import Observed, judge, observe
 from lesiontrack.settings import Settings
 from lesiontrack.tables import failures_frame, history_frames, judgement_frames
 
-__all__ = ["Job", "Outcome", "process", "process_all", "subject_key"]
+__all__ = [
+    "Job",
+    "Outcome",
+    "failure_file",
+    "process",
+    "process_all",
+    "remember_failure",
+    "review",
+    "store",
+    "subject_key",
+]
 
 log = logging.getLogger(__name__)
 
@@ -89,29 +100,54 @@ def _quiet() -> None:
 
 
 def process(job: Job) -> Outcome:
-    """Observe and judge one subject and store the result; the body of a worker.
-
-    The one broad ``except`` of the batch: whatever goes wrong in a subject ends in ``failures`` and stops no other.
-    """
+    """Observe and judge one subject and store the result, with its readers' decisions; the body of a worker."""
     # One thread each: the workers are the parallelism, and results must not depend on the number of cores.
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     subject_id = job.subject.subject_id
-    stage = "observe"
-    try:
+
+    def work(at: Callable[[str], None]) -> Outcome:
+        at("observe")
         observed = observe(
             job.subject, read_scan(job.settings.archive, job.settings.labels, aside=job.out), job.settings
         )
-        stage = "assess"
-        found = _store(job, observed)
+        at("assess")
+        found = store(job, observed)
+        at("review")
+        bring_up_to_date(job.out, subject_id, job.settings)
+        return Outcome(subject_id=subject_id, state="done", problems=found)
+
+    return _isolated(subject_id, job.problems, work)
+
+
+def review(out: Path, subject_id: str, settings: Settings) -> Outcome:
+    """Replay what readers have decided since onto a stored subject; ``kept`` when there is nothing new."""
+
+    def work(at: Callable[[str], None]) -> Outcome:
+        at("review")
+        changed = bring_up_to_date(out, subject_id, settings)
+        return Outcome(subject_id=subject_id, state="done" if changed else "kept")
+
+    return _isolated(subject_id, (), work)
+
+
+def _isolated(
+    subject_id: str, problems: tuple[Problem, ...], work: Callable[[Callable[[str], None]], Outcome]
+) -> Outcome:
+    """Do one subject's work; whatever goes wrong in it ends in ``failures`` and stops no other.
+
+    The one broad ``except`` of the batch. ``work`` is given a function by which it says what it is about to do.
+    """
+    stages: list[str] = []
+    try:
+        return work(stages.append)
     except LesiontrackError as error:
-        problem = Problem.of(error.at(subject_id=subject_id), subject_id=subject_id, stage=stage)
-        return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
+        problem = Problem.of(error.at(subject_id=subject_id), subject_id=subject_id, stage=stages[-1])
+        return Outcome(subject_id=subject_id, state="failed", problems=(*problems, problem))
     except Exception as error:
         log.debug("subject %s", subject_id, exc_info=True)
         # The text of a foreign error may quote file contents: only its kind and place are kept.
-        problem = Problem(subject_id=subject_id, stage=stage, error=type(error).__name__, message=_where(error))
-        return Outcome(subject_id=subject_id, state="failed", problems=(*job.problems, problem))
-    return Outcome(subject_id=subject_id, state="done", problems=found)
+        problem = Problem(subject_id=subject_id, stage=stages[-1], error=type(error).__name__, message=_where(error))
+        return Outcome(subject_id=subject_id, state="failed", problems=(*problems, problem))
 
 
 def _where(error: Exception) -> str:
@@ -124,7 +160,7 @@ def _where(error: Exception) -> str:
     return f"unexpected {type(error).__name__} in {Path(code.co_filename).name}, {code.co_name}, line {trace.tb_lineno}"
 
 
-def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
+def store(job: Job, observed: Observed) -> tuple[Problem, ...]:
     """Judge and store a subject; return all that went wrong with it, as its ``failures`` have it."""
     judgement = judge(observed.history, job.settings)
     problems = (*job.problems, *observed.problems, *_without_baseline(observed, judgement), *_left_out(judgement))
@@ -133,6 +169,7 @@ def _store(job: Job, observed: Observed) -> tuple[Problem, ...]:
         **judgement_frames(judgement, job.subject.clinical),
         "failures": failures_frame(problem.row() for problem in problems),
     }
+    frames |= machine_progress(observed.history, job.settings, frames["subjects"])
     write_subject(
         job.out,
         job.subject.subject_id,
@@ -187,7 +224,7 @@ def process_all(
     outcomes: list[Outcome] = []
 
     def finish(outcome: Outcome) -> None:
-        _remember_failure(jobs_by_id[outcome.subject_id], outcome)
+        remember_failure(jobs_by_id[outcome.subject_id].out, outcome)
         outcomes.append(outcome)
         done(outcome)
 
@@ -195,7 +232,7 @@ def process_all(
     waiting = []
     for job in jobs:
         if not force and stored_key(job.out, job.subject.subject_id) == job.key:
-            finish(Outcome(subject_id=job.subject.subject_id, state="kept"))
+            finish(review(job.out, job.subject.subject_id, job.settings))
         else:
             waiting.append(job)
     suspects = _in_pool(waiting, workers, finish)
@@ -239,8 +276,9 @@ def failure_file(out: Path, subject_id: str) -> Path:
     return out / "subjects" / f"{safe_name(subject_id)}.failed.json"
 
 
-def _remember_failure(job: Job, outcome: Outcome) -> None:
-    path = failure_file(job.out, outcome.subject_id)
+def remember_failure(out: Path, outcome: Outcome) -> None:
+    """Keep what went wrong with a subject, or forget it once nothing does."""
+    path = failure_file(out, outcome.subject_id)
     if outcome.state == "failed":
         write_json(path, [problem.row() for problem in outcome.problems])
     else:

@@ -22,7 +22,7 @@ __all__ = ["STAGE", "Assembled", "cohort_tables", "reassembled"]
 
 STAGE = "adjudicate"
 # Of which the cohort holds every reader's rows; of all others those of the reading that decides.
-OF_ALL_READERS = ("responses", "outcomes")
+OF_ALL_READERS = ("responses", "outcomes", "decisions", "audit", "failures")
 # Of which no reader's folder has anything.
 _NOT_READ = ("failures", "discordances", "scans", "registrations")
 # What a reader's folder tells of how the reading came about.
@@ -70,7 +70,9 @@ def cohort_tables(
     deciding = _deciding(compared.responses, settings)
     tables: dict[str, pd.DataFrame] = {}
     for name in names:
-        if name in OF_ALL_READERS:
+        if name == "progress":
+            tables[name] = join_tables(name, [x for own in folders.values() for x in _where_it_is_read(own)])
+        elif name in OF_ALL_READERS:
             tables[name] = join_tables(name, everyone)
         else:
             tables[name] = join_tables(name, [_folder(out, s, name, deciding.get(s), compared) for s in subject_ids])
@@ -85,6 +87,12 @@ def _with_made(tables: Mapping[str, pd.DataFrame], compared: Compared) -> Assemb
         "discordances": compared.discordances(),
     }
     return Assembled(tables={**tables, **made}, compared=compared)
+
+
+def _where_it_is_read(folders: Sequence[Path]) -> Sequence[Path]:
+    """Return the readers' folders of a subject, the machine's while nobody has read it."""
+    machine, *read = folders
+    return [folder for folder in read if (folder / "responses.parquet").is_file()] or [machine]
 
 
 def reassembled(

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from lesiontrack import __version__
+from lesiontrack.batch.decided import readings_digest
 from lesiontrack.batch.pool import Job, Outcome, failure_file, process_all, subject_key
 from lesiontrack.batch.progress import Watch
 from lesiontrack.batch.readings import STAGE as ADJUDICATE
@@ -27,7 +29,7 @@ from lesiontrack.io.choices import stored_choices
 from lesiontrack.io.clinical import TABLES as CLINICAL_TABLES
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.dicomweb import DicomwebAddress
-from lesiontrack.io.store import read_json, read_table, sweep, write_json, write_table, write_text
+from lesiontrack.io.store import put_folder, read_json, read_table, sweep, write_json, write_table, write_text
 from lesiontrack.io.study import Study, locate, open_study, without_row
 from lesiontrack.settings import Settings, as_toml, load_settings
 from lesiontrack.survival.agreement_files import write_agreement
@@ -41,7 +43,18 @@ from lesiontrack.tables import (
     with_clinical_facts,
 )
 
-__all__ = ["Finished", "derive_endpoints", "require_result", "rewrite_cohort", "run_study", "stored_settings"]
+__all__ = [
+    "Finished",
+    "derive_endpoints",
+    "failed_rows",
+    "require_result",
+    "rewrite_cohort",
+    "rows_of_table",
+    "run_study",
+    "stored_settings",
+    "with_readings",
+    "write_cohort",
+]
 
 log = logging.getLogger(__name__)
 
@@ -169,28 +182,34 @@ def _copy_clinical(source: Path, target: Path) -> None:
 def _finish(
     study: Study, settings: Settings, out: Path, jobs: Sequence[Job], outcomes: Sequence[Outcome], *, force: bool
 ) -> Finished:
-    key = _cohort_key(settings, jobs, outcomes, study.folder.clinical)
+    inputs_key = _cohort_key(settings, jobs, outcomes, study.folder.clinical)
+    ids = sorted(subject.subject_id for subject in study.subjects)
+    # What a subject once was is no result of what it is now: where it has failed since, the old one stays out.
+    sound = [subject_id for subject_id in ids if not failure_file(out, subject_id).is_file()]
+    key = with_readings(inputs_key, out, sound)
     previous = read_json(out / "run.json") if (out / "run.json").is_file() else {}
     unchanged = all(outcome.state == "kept" for outcome in outcomes) and previous.get("key") == key
     if unchanged and not force:
         return Finished(failures=len(read_table(out / "cohort", "failures")), changed=False)
-    ids = sorted(subject.subject_id for subject in study.subjects)
-    # What a subject once was is no result of what it is now: where it has failed since, the old one stays out.
-    sound = [subject_id for subject_id in ids if not failure_file(out, subject_id).is_file()]
     names = [name for name in COHORT_TABLES if name not in ("events", "discordances")]
     assembled = cohort_tables(out, names, sound, settings, stored_choices(out))
     tables = assembled.tables
     tables["subjects"] = _with_the_unseen(tables["subjects"], study)
     mine = {job.subject.subject_id for job in jobs}
     stray = [problem.row() for problem in study.problems if problem.subject_id not in {*ids, *mine}]
-    failed = [row for subject_id in ids for row in _failed(out, subject_id)]
-    tables["failures"] = failures_frame([*_rows(tables["failures"]), *failed, *stray])
+    failed = [row for subject_id in ids for row in failed_rows(out, subject_id)]
+    tables["failures"] = failures_frame([*rows_of_table(tables["failures"]), *failed, *stray])
     # Killed from here on, the next run must not take the old record for these tables, nor the old report for theirs.
     for stale in (out / "run.json", out / "report" / "index.html"):
         stale.unlink(missing_ok=True)
     failures = write_cohort(out, assembled, study.clinical, settings)
-    write_json(out / "run.json", _run_record(study, out, key))
+    write_json(out / "run.json", _run_record(study, out, key, inputs_key))
     return Finished(failures=failures, changed=True)
+
+
+def with_readings(inputs_key: str, out: Path, subject_ids: Iterable[str]) -> str:
+    """Return the key of the cohort's tables: of what went in, and of what readers decided."""
+    return hashlib.sha256(f"{inputs_key}\n{readings_digest(out, subject_ids)}".encode()).hexdigest()
 
 
 def _with_the_unseen(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -205,12 +224,14 @@ def _with_the_unseen(subjects: pd.DataFrame, study: Study) -> pd.DataFrame:
     return validate("subjects", joined)
 
 
-def _failed(out: Path, subject_id: str) -> list[dict[str, Any]]:
+def failed_rows(out: Path, subject_id: str) -> list[dict[str, Any]]:
+    """Return the rows of ``failures`` of a subject that has none else."""
     path = failure_file(out, subject_id)
     return list(read_json(path)) if path.is_file() else []
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def rows_of_table(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as plain values, None for empty."""
     plain = table.astype(object).where(table.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
@@ -234,10 +255,11 @@ def _forget_key(out: Path) -> None:
         write_json(out / "run.json", {name: value for name, value in record.items() if name != "key"})
 
 
-def _run_record(study: Study, out: Path, key: str) -> dict[str, Any]:
+def _run_record(study: Study, out: Path, key: str, inputs_key: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "key": key,
+        "inputs_key": inputs_key,
         "inputs": {
             "study": study.folder.root.resolve().name,
             # Where an export finds the images again, as long as both folders are moved together.
@@ -263,13 +285,14 @@ def write_cohort(out: Path, assembled: Assembled, clinical: Clinical, settings: 
     written = dict(tables)
     written["events"] = derived.events
     written["subjects"] = _with_follow_up(tables["subjects"], derived.follow_up)
-    written["failures"] = failures_frame([*_rows(tables["failures"]), *problems, *derived.problems])
+    written["failures"] = failures_frame([*rows_of_table(tables["failures"]), *problems, *derived.problems])
     for name, data in written.items():
         write_table(out / "cohort", name, data)
     request = Request(by="arm", adverse_events=clinical.tables.get("adverse_events"))
-    shutil.rmtree(out / "endpoints", ignore_errors=True)
-    analyse(derived.events, out / "endpoints", request, settings.survival)
-    write_agreement(assembled.compared.cases.values(), out / "endpoints", settings.agreement, settings.survival)
+    aside = Path(tempfile.mkdtemp(dir=out, prefix=".writing-"))
+    analyse(derived.events, aside, request, settings.survival)
+    write_agreement(assembled.compared.cases.values(), aside, settings.agreement, settings.survival)
+    put_folder(aside, out / "endpoints")
     return len(written["failures"])
 
 
@@ -320,7 +343,7 @@ def rewrite_cohort(out: Path, assembled: Assembled, settings: Settings, *, clini
     """
     tables_of = read_clinical(clinical if clinical is not None else out / "clinical")
     tables = assembled.tables
-    kept = [row for row in _rows(tables["failures"]) if row["stage"] not in (ADJUDICATE, "clinical", "events")]
+    kept = [row for row in rows_of_table(tables["failures"]) if row["stage"] not in (ADJUDICATE, "clinical", "events")]
     found = (*tables_of.problems, *without_row(dict.fromkeys(tables["timepoints"]["subject_id"]), tables_of))
     tables["failures"] = failures_frame([*kept, *(problem.row() for problem in found)])
     tables["subjects"] = with_clinical_facts(tables["subjects"], tables_of.facts)

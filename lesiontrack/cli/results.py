@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lesiontrack.cli.options import CommandError, ResultFolder, exit_with
+from lesiontrack.cli.options import CommandError, ResultFolder, exit_with, write_report_of
 from lesiontrack.cli.program import app
 
 
@@ -21,6 +21,25 @@ def report(out: ResultFolder) -> None:
 
     require_result(out)
     typer.echo(str(write_report(out)))
+
+
+@app.command()
+def replay(
+    out: ResultFolder,
+    subject: Annotated[
+        list[str] | None, typer.Option("--subject", metavar="ID", help="Only this subject; may be given several times.")
+    ] = None,
+) -> None:
+    """Apply review decisions and update everything downstream: responses, events, endpoints, report.
+
+    No image is touched, and no file that would be the same again. A decision that no longer applies is listed in
+    cohort/decisions and in cohort/failures, with the reason.
+    """
+    from lesiontrack.batch import replay_result
+
+    done = replay_result(out, subjects=subject or ())
+    write_report_of(out, changed=done.changed)
+    exit_with(done.failures)
 
 
 @app.command()

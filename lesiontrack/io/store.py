@@ -1,11 +1,14 @@
 """The result folder: every file whole or not at all, names that are safe, tables in Parquet and CSV.
 
+A file that would be the same again is left alone.
+
 A subject's folder is written aside, synced, and moved into place in one step; what a reader decided (files
 ``decisions-*``) is carried over from the folder that it replaces, nobody being able to decide meanwhile.
 """
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
@@ -34,21 +37,24 @@ from lesiontrack.tables import COHORT_TABLES, empty, validate
 from lesiontrack.tables.schema import Kind
 
 __all__ = [
+    "READING_FILE",
     "LabelMap",
     "TableWriter",
-    "gather",
     "join_tables",
     "load_views",
+    "put_folder",
     "read_json",
     "read_table",
     "reading_folder",
     "reading_folders",
     "safe_name",
     "stored_key",
+    "stored_readings",
     "subject_folder",
     "subject_lock",
     "sweep",
     "write_json",
+    "write_reading",
     "write_subject",
     "write_table",
     "write_text",
@@ -59,6 +65,8 @@ LabelMap = tuple[Grid, "np.ndarray[Any, np.dtype[np.uint16]]"]
 # A spreadsheet runs a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LONGEST_NAME = 100
+# Written last into the folder of a reading: whose it is and what it was made from.
+READING_FILE = "reading.json"
 
 
 def safe_name(subject_id: str) -> str:
@@ -91,11 +99,13 @@ def reading_folder(out: Path, subject_id: str, reader: str) -> Path:
 
 def reading_folders(out: Path, subject_id: str) -> list[Path]:
     """Return the folders of all readers' results of a subject, by name."""
-    return sorted(path for path in (subject_folder(out, subject_id) / "readings").glob("*") if path.is_dir())
+    return sorted(path for path in (subject_folder(out, subject_id) / "readings").glob("[!.]*") if path.is_dir())
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all; one that holds the text already is left alone."""
+    if path.is_file() and path.read_bytes() == text.encode("utf-8"):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     try:
@@ -126,8 +136,31 @@ def write_table(folder: Path, name: str, data: pd.DataFrame) -> None:
     validate(name, data)
     aside = folder / f".{name}.parquet.writing"
     data.to_parquet(aside, index=False)
-    aside.replace(folder / f"{name}.parquet")
+    _put(aside, folder / f"{name}.parquet")
     write_text(folder / f"{name}.csv", _spreadsheet_safe(data).to_csv(index=False, lineterminator="\n"))
+
+
+def _put(aside: Path, final: Path) -> None:
+    """Move a file into place, unless what is there is the same."""
+    if final.is_file() and filecmp.cmp(aside, final, shallow=False):
+        aside.unlink()
+    else:
+        aside.replace(final)
+
+
+def put_folder(aside: Path, final: Path) -> None:
+    """Move a folder's files into another, those that are not there already, and remove what it no longer has."""
+    final.mkdir(parents=True, exist_ok=True)
+    wanted = {path.relative_to(aside) for path in aside.rglob("*") if path.is_file()}
+    for name in sorted(wanted):
+        (final / name).parent.mkdir(parents=True, exist_ok=True)
+        _put(aside / name, final / name)
+    for path in sorted(final.rglob("*"), reverse=True):
+        if path.is_file() and path.relative_to(final) not in wanted:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    shutil.rmtree(aside)
 
 
 class TableWriter:
@@ -335,14 +368,41 @@ def stored_key(out: Path, subject_id: str) -> str | None:
     return str(key) if key else None
 
 
-def gather(out: Path, names: Iterable[str], subject_ids: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Join the subjects' tables into the cohort's, in the order of the ids given."""
-    folders = [subject_folder(out, subject_id) for subject_id in subject_ids]
-    return {name: join_tables(name, folders) for name in names}
-
-
 def join_tables(name: str, folders: Iterable[Path]) -> pd.DataFrame:
     """Join the tables of one name that folders hold, in their order; a folder without it adds nothing."""
     parts = [read_table(folder, name) for folder in folders if (folder / f"{name}.parquet").is_file()]
     parts = [part for part in parts if len(part)]
     return validate(name, pd.concat(parts, ignore_index=True)) if parts else empty(name)
+
+
+def write_reading(subject: Path, reader: str, frames: Mapping[str, pd.DataFrame], record: Mapping[str, Any]) -> Path:
+    """Write one reader's reading beside the machine's results of a subject, whole or not at all.
+
+    Parameters
+    ----------
+    subject
+        The subject's folder.
+    record
+        Document ``reading.json``: whose it is and what it was made from.
+    """
+    folder = subject / "readings"
+    folder.mkdir(exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    final = folder / safe_name(reader)
+    try:
+        for name, data in frames.items():
+            write_table(aside, name, data)
+        # Without its record a reading is not there; with it, it is whole.
+        (final / READING_FILE).unlink(missing_ok=True)
+        put_folder(aside, final)
+        write_json(final / READING_FILE, {**record, "reader": reader})
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return final
+
+
+def stored_readings(subject: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Return the whole readings of a subject: reader -> (folder, record), by name."""
+    found = [(path.parent, dict(read_json(path))) for path in sorted(subject.glob(f"readings/*/{READING_FILE}"))]
+    return {str(record["reader"]): (folder, record) for folder, record in sorted(found, key=lambda f: f[1]["reader"])}

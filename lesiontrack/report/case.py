@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from lesiontrack.domain.view import View
 from lesiontrack.report import words
 from lesiontrack.report.chart import sum_chart
+from lesiontrack.report.decisions import decision_lines, left_to_review, net_changes, traces
 from lesiontrack.report.judged import Course, banner, courses, linked, track_anchor, treated_sites, visit_anchor
 from lesiontrack.report.matrix import Album, matrix
 from lesiontrack.report.slices import slice_rows
@@ -44,6 +45,7 @@ class EndpointLine:
     interval: str
     href: str
     evidence: Markup
+    trace: tuple[Markup, ...]
 
 
 def case_page(case: Case, views: Sequence[View], settings: Settings) -> dict[str, Any]:
@@ -69,7 +71,12 @@ def case_page(case: Case, views: Sequence[View], settings: Settings) -> dict[str
         "matrix": rows,
         "has_pictures": any(cell.pictures for row in rows for cell in row.cells),
         "slices": slice_rows(case, album),
-        "endpoints": [_endpoint(case, found, row) for row in case.rows("events")],
+        "endpoints": [
+            _endpoint(case, found, row, lines) for row, lines in zip(case.rows("events"), traces(case), strict=True)
+        ],
+        "decisions": decision_lines(case),
+        "changes": net_changes(case),
+        "left": left_to_review(case),
         "queries": _queries(case),
         "failures": case.rows("failures"),
         "scans": case.rows("scans"),
@@ -196,7 +203,7 @@ def _robustness(row: Row) -> str:
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
-def _endpoint(case: Case, found: Sequence[Course], row: Row) -> EndpointLine:
+def _endpoint(case: Case, found: Sequence[Course], row: Row, trace: tuple[Markup, ...]) -> EndpointLine:
     evidence: Row = row["evidence"] or {}
     days, months = words.days_and_months(row["time_days"])
     left, right = row["left_days"], row["right_days"]
@@ -209,6 +216,7 @@ def _endpoint(case: Case, found: Sequence[Course], row: Row) -> EndpointLine:
         interval=interval,
         href=_evidence_link(found, evidence),
         evidence=_evidence_text(case, evidence),
+        trace=trace,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lesiontrack.report import words
 from lesiontrack.report.source import Case, Result, Row, page_of
-from lesiontrack.settings import Settings
+from lesiontrack.settings import Settings, differing
 
 __all__ = [
     "Card",
@@ -151,6 +151,7 @@ def cards(result: Result) -> list[Card]:
         of_all("disease control", sum(row["disease_control"] == "YES" for row in subjects)),
         of_all("progressed", sum(row["pd_date"] is not None for row in subjects)),
         of_all("died", sum(row["death_date"] is not None for row in subjects)),
+        of_all("read completely", sum(row["read_state"] == "COMPLETE" for row in subjects)),
         Card(name="errors", value=str(errors), tone="bad" if errors else ""),
     ]
 
@@ -206,17 +207,19 @@ def _work_item(case: Case) -> WorkItem:
     subject = case.subject
     severities = Counter(row["severity"] for row in case.rows("failures"))
     queries = Counter(row["severity"] for row in case.rows("queries"))
-    reviews = sum(bool(row["needs_review"]) for row in case.rows("tracks"))
+    left = subject["n_to_review"]
+    reviews = left if left is not None else sum(bool(row["needs_review"]) for row in case.rows("tracks"))
     asked = queries["QUERY"] + queries["DATA_ERROR"]
     wanted = (
         (severities["ERROR"], "error"),
         (queries["DATA_ERROR"], "data error"),
         (severities["WARNING"], "warning"),
+        (subject["n_inapplicable"] or 0, "decision that no longer applies"),
         (int(subject["count_eligible"] == "UNCERTAIN"), "count uncertain"),
         (int(subject["disease_control"] == "NOT ASSESSED"), "disease control not assessed"),
     )
     attention = [
-        text if text.startswith(("count", "disease")) else f"{n} {text}{'s' if n > 1 else ''}"
+        text if text.startswith(("count", "disease")) else f"{n} {_several(text) if n > 1 else text}"
         for n, text in wanted
         if n
     ]
@@ -230,6 +233,14 @@ def _work_item(case: Case) -> WorkItem:
         n_queries=asked,
         attention=tuple(attention),
         rank=(*(-n for n, _ in wanted), -reviews, -asked, case.subject_id),
+    )
+
+
+def _several(text: str) -> str:
+    return (
+        text.replace("decision that no longer applies", "decisions that no longer apply")
+        if "no longer" in text
+        else f"{text}s"
     )
 
 
@@ -285,18 +296,10 @@ _WHOSE = {
 
 def changed_settings(settings: Settings) -> list[Setting]:
     """Return the settings whose value differs from the default."""
-    changed = []
-    for section in type(settings).model_fields:
-        ours: BaseModel = getattr(settings, section)
-        defaults = type(ours)()
-        for name, field in type(ours).model_fields.items():
-            value, default = getattr(ours, name), getattr(defaults, name)
-            if value != default:
-                meaning = field.description or ""
-                changed.append(
-                    Setting(name=f"{section}.{name}", value=_shown(value), default=_shown(default), meaning=meaning)
-                )
-    return changed
+    return [
+        Setting(name=name, value=_shown(value), default=_shown(default), meaning=meaning)
+        for name, (value, default, meaning) in differing(settings).items()
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -413,6 +413,10 @@ SUBJECTS = Table(
         "count_margin": _INT,
         "count_deciding": _JSON,
         "flags": _JSON,
+        "reading": _TEXT,
+        "read_state": Column(Kind.TEXT, codes=("UNREAD", "IN_PROGRESS", "COMPLETE")),
+        "n_to_review": _INT,
+        "n_inapplicable": _INT,
     },
 )
 
@@ -452,6 +456,56 @@ FAILURES = Table(
     },
 )
 
+DECISIONS = Table(
+    "decisions",
+    {
+        "subject_id": _ID,
+        "reader": _ID,
+        "decision_id": _ID,
+        "time": _ID,
+        "act": _ID,
+        "state": Column(Kind.TEXT, nullable=False, codes=("APPLIED", "SUPERSEDED", "REVOKED", "INAPPLICABLE")),
+        "why": _TEXT,
+        "reason": _TEXT,
+        "tracks": _JSON,
+        "touches": _JSON,
+        "what": _JSON,
+        "previous": _ID,
+    },
+)
+
+AUDIT = Table(
+    "audit",
+    {
+        "subject_id": _ID,
+        "reader": _ID,
+        "time": _ID,
+        "field": _ID,
+        "timepoint": _INT,
+        "date": _DATE,
+        "track_id": _TEXT,
+        "lesions": _JSON,
+        "old": _TEXT,
+        "new": _TEXT,
+        "reason": _TEXT,
+        "decision_id": _ID,
+    },
+)
+
+PROGRESS = Table(
+    "progress",
+    {
+        "subject_id": _ID,
+        "reader": _ID,
+        "kind": Column(Kind.TEXT, nullable=False, codes=("LINK", "LESION", "VISIT")),
+        "timepoint": _NUMBER,
+        "track_id": _TEXT,
+        "lesions": _JSON,
+        "confidence": _FLOAT,
+        "reasons": _JSON,
+    },
+)
+
 COHORT_TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -470,6 +524,9 @@ COHORT_TABLES: dict[str, Table] = {
         QUERIES,
         DISCORDANCES,
         SUBJECTS,
+        DECISIONS,
+        AUDIT,
+        PROGRESS,
         EVENTS,
         FAILURES,
     )

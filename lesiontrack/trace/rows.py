@@ -8,9 +8,26 @@ from typing import Any
 import pandas as pd
 
 from lesiontrack.errors import TableError
-from lesiontrack.trace.values import Measured, Row, TracedEvent, TracedResponse
+from lesiontrack.trace.values import (
+    Measured,
+    Row,
+    TracedDecision,
+    TracedEvent,
+    TracedLink,
+    TracedRegistration,
+    TracedResponse,
+)
 
-__all__ = ["as_event", "as_measured", "as_response", "own_rows", "parsed"]
+__all__ = [
+    "as_decision",
+    "as_event",
+    "as_link",
+    "as_measured",
+    "as_registration",
+    "as_response",
+    "own_rows",
+    "parsed",
+]
 
 
 def own_rows(table: pd.DataFrame, subject_id: str) -> list[Row]:
@@ -57,6 +74,54 @@ def as_measured(row: Row) -> Measured:
         status=_text(row.get("status")),
         series_uid=_text(row.get("series_uid")),
         sop_instance_uid=_text(row.get("sop_instance_uid")),
+        ends_lps_mm=_ends(row),
+    )
+
+
+def _ends(row: Row) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return the end points of the longest diameter, where both are known."""
+    ends = [[_number(row.get(f"{end}_{axis}_lps_mm")) for axis in "xyz"] for end in ("d1", "d2")]
+    first, second = (tuple(x for x in end if x is not None) for end in ends)
+    return (first, second) if len(first) == len(second) == 3 else None
+
+
+def as_link(row: Row) -> TracedLink:
+    """Return a row of ``links``."""
+    return TracedLink(
+        timepoint_from=int(row["timepoint_from"]),
+        timepoint_to=int(row["timepoint_to"]),
+        kind=str(row.get("kind") or "SAME"),
+        confidence=_number(row.get("confidence")),
+        distance_mm=_number(row.get("distance_mm")),
+        author=str(row.get("author") or ""),
+    )
+
+
+def as_registration(row: Row) -> TracedRegistration:
+    """Return a row of ``registrations``."""
+    return TracedRegistration(
+        timepoint_from=int(row["timepoint_from"]),
+        timepoint_to=int(row["timepoint_to"]),
+        method=str(row.get("method") or ""),
+        liver_dice=_number(row.get("liver_dice")),
+        residual_mm=_number(row.get("residual_mm")),
+        trusted=bool(row.get("trusted")),
+        reason=_text(row.get("reason")) or None,
+    )
+
+
+def as_decision(row: Row) -> TracedDecision:
+    """Return a row of ``decisions``."""
+    return TracedDecision(
+        reader=str(row["reader"]),
+        time=str(row["time"]),
+        act=str(row["act"]),
+        state=str(row["state"]),
+        tracks=tuple(parsed(row.get("tracks"), [])),
+        reason=_text(row.get("reason")),
+        why=_text(row.get("why")),
+        decision_id=str(row["decision_id"]),
+        what=parsed(row.get("what"), {}),
     )
 
 

@@ -11,8 +11,11 @@ __all__ = [
     "RestsOn",
     "Row",
     "Trace",
+    "TracedDecision",
     "TracedEvent",
     "TracedLesion",
+    "TracedLink",
+    "TracedRegistration",
     "TracedResponse",
     "Traces",
     "status_text",
@@ -36,11 +39,64 @@ class Measured:
     status: str | None
     series_uid: str | None
     sop_instance_uid: str | None
+    ends_lps_mm: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    @property
+    def key(self) -> tuple[int, int | None]:
+        """Visit and number."""
+        return self.timepoint, self.lesion_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedLink:
+    """One lesion seen again: how sure, and by whom (``machine`` or a reader)."""
+
+    timepoint_from: int
+    timepoint_to: int
+    kind: str
+    confidence: float | None
+    distance_mm: float | None
+    author: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRegistration:
+    """How two visits were brought together, and how far that is trusted."""
+
+    timepoint_from: int
+    timepoint_to: int
+    method: str
+    liver_dice: float | None
+    residual_mm: float | None
+    trusted: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedDecision:
+    """What a reader decided, when and why, and what became of it."""
+
+    reader: str
+    time: str
+    act: str
+    state: str
+    tracks: tuple[str, ...]
+    reason: str | None
+    why: str | None
+    decision_id: str
+    what: Row
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        of = f" of {', '.join(self.tracks)}" if self.tracks else ""
+        because = f": {self.reason}" if self.reason else ""
+        state = "" if self.state == "APPLIED" else f" [{self.state.lower()}{f', {self.why}' if self.why else ''}]"
+        return f"{self.time[:19]}Z {self.reader}, {self.act}{of}{because}{state} ({self.decision_id[:12]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedLesion:
-    """A lesion behind an endpoint, with its measurements at the visits that decided."""
+    """A lesion behind an endpoint: its measurements at the visits that decided, and how they were linked."""
 
     track_id: str
     site: str | None
@@ -48,6 +104,8 @@ class TracedLesion:
     role: str | None
     tracking_uid: str | None
     measurements: tuple[Measured, ...]
+    role_reason: str | None = None
+    links: tuple[TracedLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +164,13 @@ class Trace:
     clinical
         Column of the clinical table ``subjects`` -> date.
     readers
-        Whose reads and links it rests on, ``machine`` included.
+        Whose reads, links and decisions it rests on, ``machine`` included.
+    registrations
+        Between the visits that it rests on.
+    decisions
+        Of the reading that it rests on: those that touch its lesions or sign its visits.
+    made_by
+        Version of the program and the settings that differ from the defaults.
     """
 
     event: TracedEvent
@@ -116,6 +180,9 @@ class Trace:
     clinical: Mapping[str, str] = field(default_factory=dict)
     readers: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    registrations: tuple[TracedRegistration, ...] = ()
+    decisions: tuple[TracedDecision, ...] = ()
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:
@@ -134,6 +201,9 @@ class Trace:
             "clinical": dict(self.clinical),
             "readers": list(self.readers),
             "flags": list(self.flags),
+            "registrations": [asdict(registration) for registration in self.registrations],
+            "decisions": [asdict(decision) for decision in self.decisions],
+            "made_by": dict(self.made_by),
         }
 
     def __str__(self) -> str:
@@ -145,11 +215,15 @@ class Trace:
         for lesion in self.lesions:
             parts = [f"lesion {lesion.track_id}", lesion.site, lesion.role, lesion.tracking_uid]
             lines.append(f"  {', '.join(part for part in parts if part)}")
+            lines += [f"    {lesion.role.lower()}: {lesion.role_reason}"] if lesion.role and lesion.role_reason else []
             lines += [f"    {_measured_line(measured)}" for measured in lesion.measurements]
+            lines += [f"    {_link_line(link)}" for link in lesion.links]
+        lines += [f"  {_registration_line(registration)}" for registration in self.registrations]
+        lines += [f"  decision: {decision}" for decision in self.decisions]
         if self.readers:
             lines.append(f"  readers: {', '.join(self.readers)}")
         lines += [f"  note: {flag}" for flag in self.flags]
-        return "\n".join(lines)
+        return "\n".join([*lines, *_made_by_lines(self.made_by)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +266,7 @@ class RestsOn:
     measurements: tuple[Measured, ...]
     responses: tuple[TracedResponse, ...]
     events: tuple[TracedEvent, ...]
+    decisions: tuple[TracedDecision, ...] = ()
 
     def to_dict(self) -> Row:
         """Return plain JSON values."""
@@ -202,6 +277,7 @@ class RestsOn:
             "measurements": [asdict(measured) for measured in self.measurements],
             "responses": [asdict(response) for response in self.responses],
             "events": [asdict(event) for event in self.events],
+            "decisions": [asdict(decision) for decision in self.decisions],
             "endpoints": list(dict.fromkeys(event.endpoint for event in self.events)),
         }
 
@@ -209,6 +285,7 @@ class RestsOn:
         """Return it as readable lines."""
         lines = [f"subject {self.subject_id}, {self.what}: lesion {', '.join(self.tracks) or 'none'}"]
         lines += [f"  measured: {_measured_line(measured)}" for measured in self.measurements]
+        lines += [f"  decision: {decision}" for decision in self.decisions]
         for response in self.responses:
             key = f"{response.phase} {response.rules} by {response.reader}"
             lines.append(f"  response: visit {response.timepoint} {response.date} {response.overall} ({key})")
@@ -251,4 +328,31 @@ def _measured_line(measured: Measured) -> str:
     if measured.longest_diameter_mm is not None:
         parts.append(f"{measured.longest_diameter_mm:g} x {measured.short_axis_mm or 0:g} mm")
     parts += [part for part in (measured.status, measured.sop_instance_uid) if part]
+    if measured.ends_lps_mm is not None:
+        first, second = (f"({', '.join(f'{x:.1f}' for x in end)})" for end in measured.ends_lps_mm)
+        parts.append(f"from {first} to {second} mm")
     return ", ".join(parts)
+
+
+def _link_line(link: TracedLink) -> str:
+    sure = "" if link.confidence is None else f", confidence {link.confidence:.2f}"
+    kind = "" if link.kind == "SAME" else f" ({link.kind.lower()})"
+    return f"linked visit {link.timepoint_from} to {link.timepoint_to}{kind}{sure}, by {link.author}"
+
+
+def _registration_line(registration: TracedRegistration) -> str:
+    dice, residual = registration.liver_dice, registration.residual_mm
+    parts = [
+        f"registration visit {registration.timepoint_from} to {registration.timepoint_to}: {registration.method}",
+        "" if dice is None else f"liver Dice {dice:.3f}",
+        "" if residual is None else f"residual {residual:.1f} mm",
+        "trusted" if registration.trusted else f"not trusted ({registration.reason or 'no reason given'})",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _made_by_lines(made_by: Mapping[str, Any]) -> list[str]:
+    if not made_by:
+        return []
+    changed = ", ".join(f"{name} = {value}" for name, value in dict(made_by.get("settings", {})).items())
+    return [f"  made by: lesiontrack {made_by.get('version', '')}; settings: {changed or 'all at their defaults'}"]

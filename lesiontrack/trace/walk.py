@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from lesiontrack.errors import TableError
+from lesiontrack.trace.grounds import decisions_behind, links_of, registrations_between
 from lesiontrack.trace.rows import as_event, as_measured, as_response, own_rows, parsed
-from lesiontrack.trace.values import RestsOn, Row, Trace, TracedEvent, TracedLesion, TracedResponse, Traces, status_text
+from lesiontrack.trace.values import (
+    RestsOn,
+    Row,
+    Trace,
+    TracedDecision,
+    TracedEvent,
+    TracedLesion,
+    TracedResponse,
+    Traces,
+    status_text,
+)
 
-__all__ = ["evidence_of", "rests_on", "trace"]
+__all__ = ["evidence_of", "rests_on", "trace", "traces_of"]
 
 
 def trace(
@@ -20,6 +33,7 @@ def trace(
     *,
     lesion: str | None = None,
     sop_instance: str | None = None,
+    made_by: Mapping[str, Any] | None = None,
 ) -> Trace | Traces | RestsOn:
     """Walk from an endpoint to its evidence or, without an endpoint, from a lesion or an image to what rests on it.
 
@@ -27,11 +41,13 @@ def trace(
     ----------
     tables
         ``events``, and for the way to the pixel ``responses``, ``lesions``, ``tracks``, ``roles``, ``timepoints``,
-        ``links``; an absent one is empty.
+        ``links``, ``registrations``, ``scans``, ``decisions``; an absent one is empty.
     subject_id
         May be left out with a tracking UID or a SOP Instance UID, which name one subject.
     endpoint
         Where it has a row for each lesion, all of them, or with ``lesion`` that one.
+    made_by
+        Version of the program and settings, to be told with the evidence.
 
     Raises
     ------
@@ -46,9 +62,10 @@ def trace(
     rows = _Subject(tables, subject_id).rows("events")
     lesions = [str(row["track_id"]) for row in rows if row["endpoint"] == endpoint and row.get("track_id") is not None]
     if lesion is None and len(lesions) > 1:
-        found = tuple(evidence_of(tables, subject_id, endpoint, track_id=name) for name in lesions)
-        return Traces(subject_id=subject_id, endpoint=endpoint, traces=found)
-    return evidence_of(tables, subject_id, endpoint, track_id=lesion)
+        found = (evidence_of(tables, subject_id, endpoint, track_id=name) for name in lesions)
+        told = tuple(replace(one, made_by=made_by or {}) for one in found)
+        return Traces(subject_id=subject_id, endpoint=endpoint, traces=told)
+    return replace(evidence_of(tables, subject_id, endpoint, track_id=lesion), made_by=made_by or {})
 
 
 def _subject_of(tables: Mapping[str, pd.DataFrame], lesion: str | None, sop_instance: str | None) -> str:
@@ -97,6 +114,12 @@ def evidence_of(
         names = ", ".join(str(row.get("track_id")) for row in rows)
         raise TableError(f"{endpoint} has a row for each lesion", subject_id=subject_id, expected=f"one of {names}")
     return subject.trace(rows[0])
+
+
+def traces_of(tables: Mapping[str, pd.DataFrame], subject_id: str) -> tuple[Trace, ...]:
+    """Return the evidence of every endpoint of a subject, in the order of its events."""
+    subject = _Subject(tables, subject_id)
+    return tuple(subject.trace(row) for row in subject.rows("events"))
 
 
 def rests_on(
@@ -152,14 +175,34 @@ class _Subject:
             visits |= self._compared_visits(response)
         traced = tuple(self._lesion(name, visits, str(source.get("phase", "STUDY"))) for name in lesions)
         event = as_event(row, evidence)
+        linked = {t for lesion in traced for link in lesion.links for t in (link.timepoint_from, link.timepoint_to)}
+        decisions = self._decisions(event.reader, lesions, visits)
         return Trace(
             event=event,
             sentence=_sentence(event, evidence),
             responses=tuple(shown),
             lesions=traced,
             clinical=evidence.get("clinical", {}),
-            readers=self._readers(event, lesions),
+            readers=tuple(sorted({*self._readers(event, lesions), *(decision.reader for decision in decisions)})),
             flags=tuple(evidence.get("flags", ())),
+            registrations=registrations_between(self.rows("registrations"), visits | linked) if traced else (),
+            decisions=decisions,
+        )
+
+    def _keys(self, tracks: Iterable[str]) -> set[tuple[int, int]]:
+        """Return visit and number of the lesions of tracks."""
+        wanted = set(tracks)
+        rows = [row for row in self.rows("lesions") if row.get("track_id") in wanted]
+        return {(int(row["timepoint"]), int(row["lesion_id"])) for row in rows}
+
+    def _decisions(self, reader: str | None, tracks: Sequence[str], visits: set[int]) -> tuple[TracedDecision, ...]:
+        """Return the decisions behind tracks and visits."""
+        return decisions_behind(
+            self.rows("decisions"),
+            reader=reader,
+            tracks=tracks,
+            lesions=self._keys(tracks),
+            dates={str(row["date"]) for row in self.rows("scans") if row.get("timepoint") in visits},
         )
 
     def _responses_of(self, row: Row, evidence: Row) -> list[TracedResponse]:
@@ -217,6 +260,8 @@ class _Subject:
             site=track.get("site"),
             compartment=track.get("compartment"),
             role=roles[0].get("role") if roles else None,
+            role_reason=roles[0].get("reason") if roles else None,
+            links=links_of(self.rows("links"), self._keys([track_id]), max(wanted, default=0)),
             tracking_uid=track.get("tracking_uid"),
             measurements=tuple(
                 as_measured(row)
@@ -226,11 +271,7 @@ class _Subject:
         )
 
     def _readers(self, event: TracedEvent, tracks: Sequence[str]) -> tuple[str, ...]:
-        keys = {
-            (int(row["timepoint"]), int(row["lesion_id"]))
-            for row in self.rows("lesions")
-            if row.get("track_id") in tracks
-        }
+        keys = self._keys(tracks)
         authors = {
             str(row["author"])
             for row in self.rows("links")
@@ -287,6 +328,7 @@ class _Subject:
             measurements=tuple(as_measured(row) for row in sorted(rows, key=lambda row: int(row["timepoint"]))),
             responses=tuple(sorted(responses, key=lambda response: response.key)),
             events=tuple(events),
+            decisions=self._decisions(None, sorted(tracks), set()),
         )
 
     def _named(self, row: Row) -> set[str]:
