@@ -214,10 +214,10 @@ def test_failures_come_first_and_errors_before_warnings(out: Path, parse: Parse)
 def test_the_worklist_is_sorted_by_what_needs_attention(out: Path, parse: Parse) -> None:
     """Errors, then warnings, then lesions to review; the row tells what the tables hold."""
     index = parse(out / "report" / "index.html")
-    rows = [[" ".join(cell.split()) for cell in row] for _, row in index.rows if len(row) == 12]
+    rows = [[" ".join(cell.split()) for cell in row] for _, row in index.rows if len(row) == 13]
     assert [row[0] for row in rows[1:]] == ["FAILED", "CRLM-001", HOSTILE, "EMPTY"]
     row = rows[2]
-    assert row[1:11] == [
+    assert row[1:12] == [
         "LOCAL",
         "14 (12\u201315)",
         "YES",
@@ -226,10 +226,11 @@ def test_the_worklist_is_sorted_by_what_needs_attention(out: Path, parse: Parse)
         "2020-11-23",
         "hepatic",
         "intrahepatic new, growth",
+        "",
         "2",
         "1",
     ]
-    assert row[11] == "1 warning"
+    assert row[12] == "1 warning"
 
 
 def test_assumptions_and_changed_settings_are_stated(out: Path, parse: Parse) -> None:
@@ -338,7 +339,9 @@ def test_endpoints_link_to_their_evidence(out: Path, parse: Parse) -> None:
     page = parse(_page(out, "CRLM-001"))
     row = page.cells("PFS")[0]
     assert row[1:8] == ["2020-04-01", "2020-11-23", "236", "7.8", "event", "hepatic", "PD"]
-    assert row[8] == "first documented progression. Lesions L16. Between days (180, 236]."
+    told, _, trace = row[8].partition(" where it comes from")
+    assert told == "first documented progression. Lesions L16. Between days (180, 236]."
+    assert "visit 5 2020-11-23, 30.8 x 21.6 mm, PRESENT, 1.2.5.16" in trace
     assert '<a href="#verdict-0-5">2020-11-23</a>' in _page(out, "CRLM-001").read_text(encoding="utf-8")
     assert page.cells("OS")[0][5:8] == ["not derived", "", "NO_DIAGNOSIS"]
 
