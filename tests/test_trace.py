@@ -319,7 +319,7 @@ def test_one_question_goes_either_way(tables: dict[str, pd.DataFrame]) -> None:
 )
 def test_incomplete_question_is_refused(tables: dict[str, pd.DataFrame], question: dict[str, str], text: str) -> None:
     with pytest.raises(TableError, match=text):
-        trace(tables, **question)
+        trace(tables, **question)  # type: ignore[arg-type]
 
 
 def test_growth_that_only_one_reading_counts_is_found_from_the_lesion(tables: dict[str, pd.DataFrame]) -> None:
