@@ -16,7 +16,7 @@ from lesiontrack.domain.geometry import Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import GeometryError, ImageError, LesiontrackError
 from lesiontrack.io.dataset import DECODE_ERRORS, frame_count, numbers, quiet_pydicom, read_dataset, text
-from lesiontrack.io.headers import Plane, planes_of
+from lesiontrack.io.headers import Plane, read_planes
 from lesiontrack.io.series import Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings
 
@@ -44,7 +44,7 @@ def read_dicom_volume(scan: Scan, settings: ArchiveSettings) -> Volume:
         If a file is damaged, truncated, or has changed since it was catalogued.
     """
     with quiet_pydicom():
-        planes = tuple(plane for file in scan.files for plane in _planes(file))
+        planes = tuple(plane for file in scan.files for plane in read_planes(file))
         stack = stack_of(scan, planes, settings)
         voxels, thickness = _voxels(stack)
     if stack.uneven:
@@ -58,11 +58,6 @@ def read_dicom_volume(scan: Scan, settings: ArchiveSettings) -> Volume:
         slice_thickness_mm=scan.slice_thickness_mm or thickness or float(stack.grid.spacing_mm[0]),
         notes=tuple(dict.fromkeys((*scan.notes, *stack.notes))),
     )
-
-
-def _planes(file: str) -> tuple[Plane, ...]:
-    dataset, _ = read_dataset(file, pixels=False)
-    return planes_of(dataset, file)
 
 
 def stack_of(scan: Scan, planes: tuple[Plane, ...], settings: ArchiveSettings) -> Stack:
@@ -108,7 +103,7 @@ def _voxels(stack: Stack) -> tuple[Voxels, float | None]:
                     raise ImageError("not one value for each pixel", file=file, found=str(stored.shape))
                 source = _rescale_source(dataset, frame)
                 bare += "RescaleSlope" not in source and "RescaleIntercept" not in source
-                voxels = _put(voxels, frames[frame], _rescaled(stored, source, file))
+                voxels = _put(voxels, frames[frame], stored, _rescale(source))
         except LesiontrackError as error:
             raise error.at(file=file) from error
         except DECODE_ERRORS as error:
@@ -167,19 +162,15 @@ def _require_bytes(dataset: Dataset) -> None:
         raise ImageError("pixel data longer than the header claims", found=f"{found} bytes", expected=f"{need}")
 
 
-def _rescaled(stored: Stored, source: Dataset, file: str) -> Stored:
-    """Apply a frame's rescale slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9)."""
+def _rescale(source: Dataset) -> tuple[float, float]:
+    """Return a frame's rescale slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9)."""
     if "ModalityLUTSequence" in source:
-        raise ImageError("values by a look-up table are not supported", file=file)
+        raise ImageError("values by a look-up table are not supported")
     slope = (numbers(source, "RescaleSlope", 1) or (1.0,))[0]
     intercept = (numbers(source, "RescaleIntercept", 1) or (0.0,))[0]
     if slope == 0:
-        raise ImageError("rescale slope is 0: every voxel would be equal", file=file)
-    if slope == 1 and intercept == 0:
-        return stored
-    if slope.is_integer() and intercept.is_integer():
-        return stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32) * int(slope) + int(intercept)
-    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        raise ImageError("rescale slope is 0: every voxel would be equal")
+    return slope, intercept
 
 
 def _rescale_source(dataset: Dataset, frame: int) -> Dataset:
@@ -191,13 +182,24 @@ def _rescale_source(dataset: Dataset, frame: int) -> Dataset:
     return dataset
 
 
-def _put(voxels: Voxels, k: int, plane: Stored) -> Voxels:
-    """Store one plane; the volume becomes float32 as soon as one value does not fit int16 exactly."""
-    if voxels.dtype == np.int16:
-        whole = np.issubdtype(plane.dtype, np.integer)
-        if not whole or int(plane.min()) < _INT16.min or int(plane.max()) > _INT16.max:
-            voxels = voxels.astype(np.float32)
-    voxels[k] = plane
+def _put(voxels: Voxels, k: int, stored: Stored, rescale: tuple[float, float]) -> Voxels:
+    """Rescale and store one plane; the volume becomes float32 as soon as one value does not fit int16 exactly."""
+    slope, intercept = rescale
+    whole = np.issubdtype(stored.dtype, np.integer) and slope.is_integer() and intercept.is_integer()
+    if not whole:
+        voxels = voxels.astype(np.float32, copy=False)
+        voxels[k] = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        return voxels
+    ends = [int(stored.min()) * int(slope) + int(intercept), int(stored.max()) * int(slope) + int(intercept)]
+    if voxels.dtype == np.int16 and _INT16.min <= min(ends) and max(ends) <= _INT16.max:
+        # In place and modulo 2**16, which is exact because every result fits.
+        plane = voxels[k]
+        np.copyto(plane, stored, casting="unsafe")
+        plane *= np.array(int(slope)).astype(np.int16)
+        plane += np.array(int(intercept)).astype(np.int16)
+        return voxels
+    voxels = voxels.astype(np.float32, copy=False)
+    voxels[k] = stored.astype(np.int64) * int(slope) + int(intercept)
     return voxels
 
 

@@ -31,7 +31,17 @@ from lesiontrack.io.dataset import (
 from lesiontrack.io.elements import plain_elements
 from lesiontrack.io.phases import phase_of_contrast, regions_of
 
-__all__ = ["PHASE_KEYS", "VOLUME_SUFFIXES", "Header", "Plane", "header_of", "planes_of", "read_header", "size_problem"]
+__all__ = [
+    "PHASE_KEYS",
+    "VOLUME_SUFFIXES",
+    "Header",
+    "Plane",
+    "header_of",
+    "planes_of",
+    "read_header",
+    "read_planes",
+    "size_problem",
+]
 
 # Names of NIfTI, NRRD and MetaImage files; when packed, their content has no reliable magic.
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -203,6 +213,18 @@ def read_header(path: Path | str, *, key: bytes = b"") -> Header:
             return Header(path=str(path), kind="other", problem=f"{error.message} ({error.found or error.expected})")
         except DECODE_ERRORS as error:
             return Header(path=str(path), kind="other", problem=f"unreadable header ({type(error).__name__})")
+
+
+def read_planes(path: str) -> tuple[Plane, ...]:
+    """Read where the image planes of a DICOM file lie.
+
+    Raises
+    ------
+    ImageError
+        If the file is no readable DICOM object.
+    """
+    elements, _ = plain_elements(path, _PLAIN, _NOT_PLAIN)
+    return planes_of(elements if elements is not None else read_dataset(path, pixels=False)[0], path)
 
 
 def _sized(dataset: Headed, path: str, size: int, left: int | None, key: bytes) -> Header:
