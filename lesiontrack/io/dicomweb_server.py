@@ -3,16 +3,15 @@
 Searches, metadata and storing go through dicomweb-client. Whole objects are written to files as they come: the
 client decodes each in memory, and inflates a deflated one without a bound.
 
-Credentials come from the environment alone, and no message or log line of ours holds them, nor any text of the server.
+No message or log line of ours holds any text of the server.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,21 +19,17 @@ from typing import Any, TypeVar
 import pydicom
 import requests
 from dicomweb_client.web import DICOMwebClient
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError as BrokenTransferError
 
 from lesiontrack.errors import ArchiveError, ImageError, StudyError
 from lesiontrack.io.dataset import DECODE_ERRORS, quiet_pydicom, read_dataset, text
 from lesiontrack.io.dicomweb import DicomwebAddress, is_uid
+from lesiontrack.io.dicomweb_session import PASSWORD, TOKEN, USER, new_session
 from lesiontrack.io.headers import size_problem
 from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, part_files
 
-__all__ = ["PASSWORD", "TOKEN", "USER", "Server"]
+__all__ = ["Server", "value_of"]
 
-USER = "LESIONTRACK_DICOMWEB_USER"
-PASSWORD = "LESIONTRACK_DICOMWEB_PASSWORD"
-TOKEN = "LESIONTRACK_DICOMWEB_TOKEN"
 
 Json = Mapping[str, Any]
 _Answer = TypeVar("_Answer")
@@ -48,60 +43,10 @@ _PATIENCE = 3
 _LEFT_ALONE_S = 60.0
 _PAGE = 1000
 _CHUNK_BYTES = 2**20
-# Honest answers are far smaller: metadata of a series of thousands of slices, one multi-frame object, one series.
-_MOST_JSON_BYTES = 2**29
+# An honest multi-frame object, and an honest series, are far smaller.
 _MOST_OBJECT_BYTES = 2**30
-_MOST_SERIES_BYTES = 2**35
 _MOST_OBJECTS = 100_000
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-
-
-class _Credentials(AuthBase):
-    """Adds what the environment holds; with nothing there it adds nothing, not even what ``.netrc`` says."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        token, user = os.environ.get(TOKEN, ""), os.environ.get(USER, "")
-        if token:
-            request.headers["Authorization"] = f"Bearer {token}"
-        elif user:
-            request = HTTPBasicAuth(user, os.environ.get(PASSWORD, ""))(request)
-        return request
-
-
-class _Patient(HTTPAdapter):
-    """Gives every request a time-out; retries are the server's own, which also cover an answer that breaks off."""
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(max_retries=0)
-        self._timeout_s = timeout_s
-
-    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:  # type: ignore[override]
-        """Send a request."""
-        return super().send(request, **{**how, "timeout": self._timeout_s})
-
-
-class _Bounded:
-    """The body of an answer that stops with an error where it grows too long, also when it is inflated."""
-
-    def __init__(self, raw: Any, most_bytes: int) -> None:
-        self._raw = raw
-        self._left = most_bytes
-
-    def stream(self, amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
-        for chunk in self._raw.stream(amount, decode_content=decode_content):
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise MultipartError("an answer without end")
-            yield chunk
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-
-def _bound(response: requests.Response, **_: Any) -> requests.Response:
-    streamed = response.headers.get("Content-Type", "").startswith("multipart/")
-    response.raw = _Bounded(response.raw, _MOST_SERIES_BYTES if streamed else _MOST_JSON_BYTES)
-    return response
 
 
 class Server:
@@ -120,13 +65,7 @@ class Server:
         self._attempts = attempts
         self._failed_in_a_row = 0
         self._failed_at_s = 0.0
-        self._session = requests.Session()
-        self._session.auth = _Credentials()
-        # Credentials and subject ids go to the address that was named, and to no other.
-        self._session.max_redirects = 0
-        self._session.hooks = {"response": [_bound]}
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Patient(timeout_s))
+        self._session = new_session(address.url, timeout_s)
         self._client = DICOMwebClient(address.url, session=self._session)
         self._client.set_http_retry_params(retry=False)
 

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 # Loaded only by those who installed the extra: its imports may rest on that extra.
-OF_AN_EXTRA = {"io/dicomweb_server.py": "dicomweb"}
+OF_AN_EXTRA = {"io/dicomweb_server.py": "dicomweb", "io/dicomweb_session.py": "dicomweb"}
 
 
 def _imported(files: list[Path], folder: Path) -> dict[str, Path]:

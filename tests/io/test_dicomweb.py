@@ -20,7 +20,7 @@ from pydicom.uid import UID
 from lesiontrack.batch.pool import subject_key
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import ArchiveError, ImageError, LesiontrackError, StudyError
-from lesiontrack.io import dicomweb, dicomweb_catalogue, dicomweb_server
+from lesiontrack.io import dicomweb, dicomweb_catalogue, dicomweb_server, dicomweb_session
 from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue
 from lesiontrack.io.dicomweb import DicomwebAddress, WebObject, local_files, store_back
@@ -39,7 +39,7 @@ SLICES = 10
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait little between attempts, and use no credentials of whoever runs the tests."""
     monkeypatch.setattr(dicomweb_server, "_FIRST_WAIT_S", 0.01)
-    for name in (dicomweb_server.USER, dicomweb_server.PASSWORD, dicomweb_server.TOKEN):
+    for name in (dicomweb_session.USER, dicomweb_session.PASSWORD, dicomweb_session.TOKEN):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -333,7 +333,7 @@ def test_an_object_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pyt
 
 
 def test_metadata_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb_server, "_MOST_JSON_BYTES", 10**6)
+    monkeypatch.setattr(dicomweb_session, "_MOST_JSON_BYTES", 10**6)
     server.faults = [Fault("metadata", how="endless", body=b"[" + b" " * 10**5, content_type="application/json")]
     found = catalogue(server)
     assert not found.subjects
@@ -519,13 +519,33 @@ def test_credentials_come_from_the_environment_alone(
 def test_no_credentials_in_messages_or_logs(
     server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(dicomweb_server.USER, "SECRETUSER")
-    monkeypatch.setenv(dicomweb_server.PASSWORD, "SECRETWORD")
+    monkeypatch.setenv(dicomweb_session.USER, "SECRETUSER")
+    monkeypatch.setenv(dicomweb_session.PASSWORD, "SECRETWORD")
     server.faults = [Fault("studies$", status=403)]
     with caplog.at_level(logging.DEBUG), pytest.raises(ArchiveError) as caught:
         catalogue(server)
     assert "SECRET" not in f"{caught.value}{caught.value.__cause__!r}{caplog.text}"
-    assert "HTTP 403" in str(caught.value) and dicomweb_server.PASSWORD in str(caught.value)
+    assert "HTTP 403" in str(caught.value) and dicomweb_session.PASSWORD in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "warned"),
+    [
+        ("http://pacs.example.org/x", "reader", True),
+        ("http://pacs.example.org/x", "", False),
+        ("https://pacs.example.org/x", "reader", False),
+        ("http://127.0.0.1:1/x", "reader", False),
+        ("http://[::1]:1/x", "reader", False),
+    ],
+)
+def test_credentials_that_travel_in_the_open_are_warned_of(
+    url: str, user: str, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(dicomweb_session.USER, user)
+    monkeypatch.setenv(dicomweb_session.PASSWORD, "SECRET")
+    dicomweb_session.new_session(url, 1.0)
+    assert ("unencrypted" in caplog.text) == warned
+    assert "SECRET" not in caplog.text and "reader" not in caplog.text
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
