@@ -22,10 +22,10 @@ from dicomweb_client.web import DICOMwebClient
 from urllib3.exceptions import HTTPError as BrokenTransferError
 
 from lesiontrack.errors import ArchiveError, ImageError, StudyError
-from lesiontrack.io.dataset import DECODE_ERRORS, quiet_pydicom, read_dataset, text
+from lesiontrack.io.dataset import quiet_pydicom, text
 from lesiontrack.io.dicomweb import DicomwebAddress, is_uid
 from lesiontrack.io.dicomweb_session import PASSWORD, TOKEN, USER, new_session
-from lesiontrack.io.headers import size_problem
+from lesiontrack.io.headers import read_header
 from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, part_files
 
 __all__ = ["Server", "value_of"]
@@ -306,16 +306,9 @@ def value_of(result: Json, tag: str) -> Any:
 
 def _identified(path: Path, series_uid: str) -> tuple[str, str]:
     """Return the SOP Instance UID of a received object, and why it cannot hold the pixels that it claims, if so."""
-    with quiet_pydicom():
-        try:
-            dataset, left = read_dataset(path, pixels=False)
-            problem = (
-                size_problem(dataset, path.stat().st_size, left) if "Rows" in dataset and "Columns" in dataset else ""
-            )
-        except ImageError as error:
-            raise MultipartError(f"{error.message} ({error.found or error.expected})") from error
-        except DECODE_ERRORS as error:
-            raise MultipartError(f"an unreadable object ({type(error).__name__})") from error
-        if text(dataset, "SeriesInstanceUID") != series_uid:
-            raise MultipartError("an instance of another series")
-        return text(dataset, "SOPInstanceUID"), problem
+    header = read_header(path)
+    if not header.sop_instance_uid:
+        raise MultipartError(header.problem or "no DICOM object")
+    if header.series_uid != series_uid:
+        raise MultipartError("an instance of another series")
+    return header.sop_instance_uid, header.problem

@@ -281,7 +281,7 @@ LASTING = {
             body=multipart([b"ZWETSCHGE" * 40]),
             content_type=f"multipart/related; boundary={BOUNDARY}",
         ),
-        "another series",
+        "no DICOM object",
         1,
     ),
     "nothing of it": (
