@@ -86,10 +86,6 @@ class LesiontrackError(Exception):
             parts[name] = parts[name] or value
         return _rebuild(type(self), self.message, parts)
 
-    def about(self, file: str | None) -> LesiontrackError:
-        """Return the same error about another file: the one that stands for it in the archive."""
-        return _rebuild(type(self), self.message, {**self._parts(), "file": file})
-
 
 def _rebuild(kind: type[LesiontrackError], message: str, parts: dict[str, str | None]) -> LesiontrackError:
     return kind(message, **parts)

@@ -107,9 +107,7 @@ def process(job: Job) -> Outcome:
 
     def work(at: Callable[[str], None]) -> Outcome:
         at("observe")
-        observed = observe(
-            job.subject, read_scan(job.settings.archive, job.settings.labels, aside=job.out), job.settings
-        )
+        observed = observe(job.subject, read_scan(job.settings.archive, job.settings.labels), job.settings)
         at("assess")
         found = store(job, observed)
         at("review")

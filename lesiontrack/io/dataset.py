@@ -21,13 +21,14 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lesiontrack.errors import ImageError
 from lesiontrack.io.elements import Elements
+from lesiontrack.io.held import open_object
 
 __all__ = [
     "DECODE_ERRORS",
@@ -222,10 +223,9 @@ def read_dataset(path: Path | str, *, pixels: bool = True) -> tuple[Dataset, int
     ImageError
         If the file is no readable DICOM object.
     """
-    path = Path(path)
     try:
-        with path.open("rb") as file:
-            stream, size = _inflated(file, path, whole=pixels)
+        with open_object(path) as file:
+            stream, size = _inflated(file, str(path), whole=pixels)
             dataset = read_partial(stream, stop_when=None if pixels else _after_header, force=True)
             left = None if pixels or size is None else size - stream.tell()
     except DECODE_ERRORS as error:
@@ -243,32 +243,39 @@ def _after_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return tag.group == 0x7FE0 or tag == 0
 
 
-def _inflated(file: BinaryIO, path: Path, *, whole: bool) -> tuple[BinaryIO, int | None]:
+def _inflated(file: BinaryIO, path: str, *, whole: bool) -> tuple[BinaryIO, int | None]:
     """Return a stream of the file and its size; a deflated data set is inflated, to a limit.
 
     A header needs little: where only that is wanted, inflation stops early and the size is not known.
     """
     head = file.read(_FILE_META_BYTES)
-    file.seek(0)
     deflated = head[128:132] == b"DICM" and DeflatedExplicitVRLittleEndian.encode() in head
-    meta = read_file_meta_info(path) if deflated else FileMetaDataset()
+    meta = _file_meta(head) if deflated else FileMetaDataset()
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return file, os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return file, size
     file.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
     limit = _LARGEST_OBJECT_BYTES if whole else _LARGEST_HEADER_BYTES
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflater.decompress(file.read(), limit)
     cut = bool(inflater.unconsumed_tail)
     if cut and whole:
-        raise ImageError("deflated data expands too far", file=str(path), expected=f"at most {limit} bytes")
+        raise ImageError("deflated data expands too far", file=path, expected=f"at most {limit} bytes")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     plain = FileDataset("", {}, preamble=b"\0" * 128, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     out = io.BytesIO()
     pydicom.dcmwrite(out, plain, implicit_vr=False, little_endian=True, enforce_file_format=False)
     out.write(body)
-    size = None if cut else out.tell()
+    whole_size = None if cut else out.tell()
     out.seek(0)
-    return out, size
+    return out, whole_size
+
+
+def _file_meta(head: bytes) -> FileMetaDataset:
+    """Return the file meta information that a file starts with: explicit, little endian (PS3.10, 7.1)."""
+    end = 132 + 12 + int.from_bytes(head[140:144], "little")
+    return FileMetaDataset(pydicom.filereader.read_dataset(io.BytesIO(head[132:end]), False, True))
 
 
 def items(dataset: Headed, keyword: str) -> list[Dataset]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -222,7 +221,7 @@ def pixel_digest(plane: Plane) -> str:
         If they cannot be decoded.
     """
     with quiet_pydicom():
-        dataset, _ = read_dataset(Path(plane.file))
+        dataset, _ = read_dataset(plane.file)
         try:
             for _, stored in frames_of(dataset, [plane.frame]):
                 scale = f"{stored.dtype}{text(dataset, 'RescaleSlope')}/{text(dataset, 'RescaleIntercept')}"

@@ -9,15 +9,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lesiontrack.domain.study import Scan
-from lesiontrack.errors import ArchiveError, LesiontrackError, StudyError
+from lesiontrack.errors import ArchiveError, StudyError
+from lesiontrack.io.held import held
 from lesiontrack.io.settings import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "DicomwebAddress",
     "WebObject",
+    "at_hand",
     "fetched",
     "is_dicomweb",
     "is_uid",
-    "local_files",
     "open_server",
     "stamp_of",
     "store_back",
@@ -182,39 +182,25 @@ def store_back(url: str, files: Iterable[Path], settings: ArchiveSettings | None
 
 
 @contextmanager
-def local_files(scan: Scan, settings: ArchiveSettings, aside: Path | None = None) -> Iterator[Scan]:
-    """Yield the scan with its objects as files: as it is, or, from a DICOMweb archive, fetched into a passing folder.
+def at_hand(scan: Scan, settings: ArchiveSettings) -> Iterator[None]:
+    """Let a scan's objects be read by their names, like files, while the block lasts.
 
-    Parameters
-    ----------
-    aside
-        Folder in which the passing folder is made; it is gone when the block ends, and what a killed process left is
-        cleared away with the other unfinished files of a result folder.
+    Those of a DICOMweb archive are fetched into memory; for files there is nothing to do.
 
     Raises
     ------
     ArchiveError
         If the server does not hand out every object whole.
+    ImageError
+        If an object cannot hold the pixels that it claims.
     """
-    names = (*scan.files, *scan.segmentation_files)
-    if not any(is_dicomweb(name) for name in names):
-        yield scan
-        return
-    with TemporaryDirectory(prefix=".writing-fetched-", dir=aside) as folder:
-        local = fetched(names, settings, Path(folder))
-        try:
-            yield replace(
-                scan,
-                files=tuple(local[name] for name in scan.files),
-                segmentation_files=tuple(local[name] for name in scan.segmentation_files),
-            )
-        except LesiontrackError as error:
-            original = {path: name for name, path in local.items()}
-            raise error.about(original.get(error.file or "", error.file)) from error
+    names = [name for name in (*scan.files, *scan.segmentation_files) if is_dicomweb(name)]
+    with held(fetched(names, settings)):
+        yield
 
 
-def fetched(names: Iterable[str], settings: ArchiveSettings, folder: Path, *, by_series: bool = True) -> dict[str, str]:
-    """Fetch objects into a folder and return name -> path.
+def fetched(names: Iterable[str], settings: ArchiveSettings, *, by_series: bool = True) -> dict[str, bytes]:
+    """Fetch objects; return name -> object.
 
     Parameters
     ----------
@@ -232,15 +218,13 @@ def fetched(names: Iterable[str], settings: ArchiveSettings, folder: Path, *, by
     for name in dict.fromkeys(names):
         one = WebObject.parse(name)
         series.setdefault(one.address.series(one.study_uid, one.series_uid), []).append(one)
-    local: dict[str, str] = {}
-    for number, wanted in enumerate(series.values()):
-        into = folder / str(number)
-        into.mkdir()
+    objects: dict[str, bytes] = {}
+    for wanted in series.values():
         server = open_server(wanted[0].address, settings)
-        wanted_uids = {one.uid for one in wanted}
-        found = server.fetch(wanted[0].study_uid, wanted[0].series_uid, wanted_uids, into, by_series=by_series)
-        local |= {one.name: str(found[one.uid]) for one in wanted}
-    return local
+        uids = {one.uid for one in wanted}
+        found = server.fetch(wanted[0].study_uid, wanted[0].series_uid, uids, by_series=by_series)
+        objects |= {one.name: found[one.uid] for one in wanted}
+    return objects
 
 
 def stamp_of(text: str) -> str:

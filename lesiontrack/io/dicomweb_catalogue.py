@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -27,6 +26,7 @@ from lesiontrack.io.dicomweb_server import Json, Server, value_of
 from lesiontrack.io.file_table import Reading, identity_key, open_database
 from lesiontrack.io.header_text import header_from_text, header_to_text
 from lesiontrack.io.headers import Header, Plane, header_of
+from lesiontrack.io.held import held
 from lesiontrack.io.settings import ArchiveSettings
 
 __all__ = ["content_of", "read_archive", "same_pixels_there"]
@@ -222,10 +222,5 @@ def _without_the_servers_own(value: Any) -> Any:
 
 def same_pixels_there(one: Plane, other: Plane, settings: ArchiveSettings) -> bool:
     """Tell whether two planes of a DICOMweb archive have equal stored pixels; just these two objects are fetched."""
-    with TemporaryDirectory() as folder:
-        local = fetched((one.file, other.file), settings, Path(folder), by_series=False)
-        return same_pixels(_at(one, local), _at(other, local))
-
-
-def _at(plane: Plane, local: dict[str, str]) -> Plane:
-    return replace(plane, file=local[plane.file])
+    with held(fetched((one.file, other.file), settings, by_series=False)):
+        return same_pixels(one, other)

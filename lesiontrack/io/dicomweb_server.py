@@ -1,14 +1,13 @@
 """Talk to a DICOMweb service: QIDO-RS, WADO-RS and STOW-RS, with time-outs, retries and bounds on what it may send.
 
-Searches, metadata and storing go through dicomweb-client. Whole objects are written to files as they come: the
-client decodes each in memory, and inflates a deflated one without a bound.
+Searches, metadata and storing go through dicomweb-client. Whole objects are kept as the bytes that came: the client
+decodes each, inflates a deflated one without a bound, and takes the rest of an answer that broke off for an object.
 
 No message or log line of ours holds any text of the server.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +24,10 @@ from lesiontrack.errors import ArchiveError, ImageError, StudyError
 from lesiontrack.io.dataset import quiet_pydicom, text
 from lesiontrack.io.dicomweb import DicomwebAddress, is_uid
 from lesiontrack.io.dicomweb_session import PASSWORD, TOKEN, USER, new_session
-from lesiontrack.io.headers import read_header
-from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, part_files
+from lesiontrack.io.elements import plain_elements
+from lesiontrack.io.headers import SIZE_KEYWORDS, read_header, size_problem
+from lesiontrack.io.held import held
+from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, parts
 
 __all__ = ["Server", "value_of"]
 
@@ -45,7 +46,10 @@ _PAGE = 1000
 _CHUNK_BYTES = 2**20
 # An honest multi-frame object, and an honest series, are far smaller.
 _MOST_OBJECT_BYTES = 2**30
-_MOST_OBJECTS = 100_000
+_MOST_HELD_BYTES = 2**32
+# A name for an object while it is looked at, and what is looked at.
+_RECEIVED = "dicomweb:received"
+_IDENTITY = ("SOPInstanceUID", "SeriesInstanceUID", *SIZE_KEYWORDS)
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -136,10 +140,8 @@ class Server:
 
     # --- objects ------------------------------------------------------------------------------------------------------
 
-    def fetch(
-        self, study_uid: str, series_uid: str, wanted: set[str], folder: Path, *, by_series: bool = True
-    ) -> dict[str, Path]:
-        """Retrieve instances of a series (WADO-RS) into an empty folder, as they are stored on the server.
+    def fetch(self, study_uid: str, series_uid: str, wanted: set[str], *, by_series: bool = True) -> dict[str, bytes]:
+        """Retrieve instances of a series (WADO-RS), as they are stored on the server, into memory.
 
         Parameters
         ----------
@@ -149,14 +151,13 @@ class Server:
         Returns
         -------
         dict
-            SOP Instance UID -> file; every wanted one, each whole.
+            SOP Instance UID -> object; every wanted one, each whole.
         """
         series = f"studies/{study_uid}/series/{series_uid}"
         places = [series] if by_series else [f"{series}/instances/{uid}" for uid in sorted(wanted)]
-        found: dict[str, Path] = {}
-        for number, place in enumerate(places):
-            into = folder / str(number)
-            found |= self._persistently(place, partial(self._retrieve, place, series_uid, wanted, into))
+        found: dict[str, bytes] = {}
+        for place in places:
+            found |= self._persistently(place, partial(self._retrieve, place, series_uid, wanted))
         missing = wanted - found.keys()
         if missing:
             raise ArchiveError(
@@ -166,24 +167,24 @@ class Server:
             )
         return found
 
-    def _retrieve(self, place: str, series_uid: str, wanted: set[str], folder: Path) -> dict[str, Path]:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        found: dict[str, Path] = {}
+    def _retrieve(self, place: str, series_uid: str, wanted: set[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        left = _MOST_HELD_BYTES
         with self._session.get(f"{self.address.url}/{place}", headers={"Accept": _AS_STORED}, stream=True) as response:
             response.raise_for_status()
             boundary = boundary_of(response.headers.get("Content-Type", ""))
-            chunks = response.iter_content(_CHUNK_BYTES)
-            for count, path in enumerate(part_files(chunks, boundary, folder, most_bytes=_MOST_OBJECT_BYTES)):
-                uid, problem = _identified(path, series_uid)
-                if problem and uid in wanted:
+            for content in parts(response.iter_content(_CHUNK_BYTES), boundary, most_bytes=_MOST_OBJECT_BYTES):
+                uid, problem = _identified(content, series_uid)
+                if uid in found:
+                    raise MultipartError("an instance twice")
+                if uid not in wanted:
+                    continue
+                if problem:
                     raise ImageError(problem, file=self._name(f"{place}/instances/{uid}"))
-                if count >= _MOST_OBJECTS or uid in found:
-                    raise MultipartError("an instance twice" if uid in found else "an answer without end")
-                if uid in wanted:
-                    found[uid] = path
-                else:
-                    path.unlink()
+                left -= len(content)
+                if left < 0:
+                    raise MultipartError(f"more than {_MOST_HELD_BYTES} bytes of a series")
+                found[uid] = content
         return found
 
     def store(self, file: Path) -> None:
@@ -304,11 +305,18 @@ def value_of(result: Json, tag: str) -> Any:
     return values[0] if isinstance(values, Sequence) and values else None
 
 
-def _identified(path: Path, series_uid: str) -> tuple[str, str]:
+def _identified(content: bytes, series_uid: str) -> tuple[str, str]:
     """Return the SOP Instance UID of a received object, and why it cannot hold the pixels that it claims, if so."""
-    header = read_header(path)
-    if not header.sop_instance_uid:
-        raise MultipartError(header.problem or "no DICOM object")
-    if header.series_uid != series_uid:
+    with held({_RECEIVED: content}):
+        plain, _ = plain_elements(_RECEIVED, _IDENTITY)
+        if plain is not None:
+            uid, its_series = plain.texts.get("SOPInstanceUID", ""), plain.texts.get("SeriesInstanceUID", "")
+            problem = size_problem(plain, plain.size, plain.left) if "Rows" in plain and "Columns" in plain else ""
+        else:
+            header = read_header(_RECEIVED)
+            uid, its_series, problem = header.sop_instance_uid, header.series_uid, header.problem
+    if not uid:
+        raise MultipartError(problem or "no DICOM object")
+    if its_series != series_uid:
         raise MultipartError("an instance of another series")
-    return header.sop_instance_uid, header.problem
+    return uid, problem

@@ -20,6 +20,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from lesiontrack.io.held import open_object
+
 __all__ = ["Elements", "plain_elements"]
 
 # A header without private bulk fits the first; with it, hardly ever not the second.
@@ -107,7 +109,7 @@ def plain_elements(
     head
         The file's first bytes, at least 132 where it has so many.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the walk)
+    with open_object(path) as file:
         head = file.read(_FIRST_BYTES)
         if head[128:132] != b"DICM":
             return None, head

@@ -7,6 +7,7 @@ digest of each.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,10 +30,12 @@ from lesiontrack.io.dataset import (
     whole,
 )
 from lesiontrack.io.elements import plain_elements
+from lesiontrack.io.held import open_object
 from lesiontrack.io.phases import phase_of_contrast, regions_of
 
 __all__ = [
     "PHASE_KEYS",
+    "SIZE_KEYWORDS",
     "VOLUME_SUFFIXES",
     "Header",
     "Plane",
@@ -90,14 +93,16 @@ _FRAME_GROUPS = (
 _IDENTITY = ("PatientName", "PatientBirthDate", "PatientSex")
 _DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _PHASE_TEXTS = ("SeriesDescription", "ProtocolName", "ContrastBolusAgent")
+# What ``size_problem`` asks for.
+SIZE_KEYWORDS = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames")
 # All that is asked of an image without functional groups; anything else is read by pydicom.
 _PLAIN = tuple(
     dict.fromkeys(
         (
             *("Modality", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
             *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "BodyPartExamined", "SliceThickness"),
-            *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "NumberOfFrames"),
-            "InstanceNumber",
+            *SIZE_KEYWORDS,
+            *("BitsStored", "HighBit", "InstanceNumber"),
             *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
             *_IDENTITY,
             *_DATES,
@@ -208,7 +213,9 @@ def read_header(path: Path | str, *, key: bytes = b"") -> Header:
     with quiet_pydicom():
         try:
             dataset, left = read_dataset(path, pixels=False)
-            return _sized(dataset, str(path), Path(path).stat().st_size, left, key)
+            with open_object(path) as file:
+                size = file.seek(0, os.SEEK_END)
+            return _sized(dataset, str(path), size, left, key)
         except ImageError as error:
             return Header(path=str(path), kind="other", problem=f"{error.message} ({error.found or error.expected})")
         except DECODE_ERRORS as error:

@@ -1,12 +1,11 @@
-"""A multipart answer (RFC 2046) to files, part by part, never more of it in memory than a chunk."""
+"""A multipart answer (RFC 2046), part by part: whole parts or an error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from email.message import Message
-from pathlib import Path
 
-__all__ = ["CutShortError", "MultipartError", "boundary_of", "part_files"]
+__all__ = ["CutShortError", "MultipartError", "boundary_of", "parts"]
 
 _MOST_HEADER_BYTES = 16 * 1024
 
@@ -35,10 +34,8 @@ def boundary_of(content_type: str) -> bytes:
     return boundary.encode("ascii", "replace")
 
 
-def part_files(chunks: Iterable[bytes], boundary: bytes, folder: Path, *, most_bytes: int) -> Iterator[Path]:
-    """Write each part to a file of its own, numbered in the order of arrival, and yield its path when it is whole.
-
-    No name that the sender gives is used. A part that is cut short is removed.
+def parts(chunks: Iterable[bytes], boundary: bytes, *, most_bytes: int) -> Iterator[bytes]:
+    """Yield each part when it is whole, in the order of arrival; no more than one of them is kept here.
 
     Parameters
     ----------
@@ -55,21 +52,10 @@ def part_files(chunks: Iterable[bytes], boundary: bytes, folder: Path, *, most_b
     mark = b"\r\n--" + boundary
     # The line end that precedes a boundary belongs to it; the first one stands at the very start and has none.
     stream = _Stream(chunks, b"\r\n")
-    stream.until(mark, lambda data: None, most_bytes=_MOST_HEADER_BYTES)
-    number = 0
+    stream.until(mark, most_bytes=_MOST_HEADER_BYTES)
     while stream.peek(2) != b"--":
-        head = bytearray()
-        stream.until(b"\r\n\r\n", head.extend, most_bytes=_MOST_HEADER_BYTES)
-        _require_dicom(bytes(head))
-        number += 1
-        path = folder / f"{number:06d}.dcm"
-        try:
-            with path.open("wb") as file:
-                stream.until(mark, file.write, most_bytes=most_bytes)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        yield path
+        _require_dicom(stream.until(b"\r\n\r\n", most_bytes=_MOST_HEADER_BYTES))
+        yield stream.until(mark, most_bytes=most_bytes)
 
 
 def _require_dicom(head: bytes) -> None:
@@ -101,19 +87,20 @@ class _Stream:
             self._more()
         return self._data[self._at : self._at + count]
 
-    def until(self, mark: bytes, sink: Callable[[memoryview], object], *, most_bytes: int) -> None:
-        """Pass on everything before the next mark, and take the mark itself."""
-        passed = 0
+    def until(self, mark: bytes, *, most_bytes: int) -> bytes:
+        """Return everything before the next mark, and take the mark itself."""
+        passed: list[memoryview] = []
+        size = 0
         while True:
             place = self._data.find(mark, self._at)
             # A mark may stand across two chunks: its length is held back.
             end = place if place >= 0 else max(self._at, len(self._data) - len(mark) + 1)
-            passed += end - self._at
-            if passed > most_bytes:
+            passed.append(memoryview(self._data)[self._at : end])
+            size += end - self._at
+            if size > most_bytes:
                 raise MultipartError(f"more than {most_bytes} bytes where a part or its header should have ended")
-            sink(memoryview(self._data)[self._at : end])
             self._at = end
             if place >= 0:
                 self._at += len(mark)
-                return
+                return b"".join(passed)
             self._more()

@@ -14,12 +14,12 @@ from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue, Problem, Progress
 from lesiontrack.io.clinical import Clinical, read_clinical
 from lesiontrack.io.dicom import read_dicom_volume
-from lesiontrack.io.dicomweb import DicomwebAddress, is_dicomweb, local_files
+from lesiontrack.io.dicomweb import DicomwebAddress, at_hand, is_dicomweb
 from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_file
 from lesiontrack.io.segmentation import read_segmentation
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 
-__all__ = ["Study", "StudyFolder", "local_files", "locate", "open_study", "read", "read_scan", "without_row"]
+__all__ = ["Study", "StudyFolder", "at_hand", "locate", "open_study", "read", "read_scan", "without_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,15 +171,8 @@ def without_row(subject_ids: Iterable[str], clinical: Clinical) -> tuple[Problem
     )
 
 
-def read(
-    scan: Scan, settings: ArchiveSettings, labels: LabelSettings, aside: Path | None = None
-) -> tuple[Volume, Segmentation | None]:
+def read(scan: Scan, settings: ArchiveSettings, labels: LabelSettings) -> tuple[Volume, Segmentation | None]:
     """Read a scan's voxels and what is marked in them.
-
-    Parameters
-    ----------
-    aside
-        Folder for what has to be fetched from a DICOMweb archive; it is gone again when this returns.
 
     Raises
     ------
@@ -191,18 +184,16 @@ def read(
     try:
         if not scan.usable or not scan.files:
             raise GeometryError(scan.problem or "the scan has no files")
-        with local_files(scan, settings, aside) as here:
-            if is_label_map_or_volume(Path(here.files[0])):
-                volume = read_volume_file(here)
+        with at_hand(scan, settings):
+            if is_label_map_or_volume(Path(scan.files[0])):
+                volume = read_volume_file(scan)
             else:
-                volume = read_dicom_volume(here, settings)
-            return volume, read_segmentation(here, volume, settings, labels)
+                volume = read_dicom_volume(scan, settings)
+            return volume, read_segmentation(scan, volume, settings, labels)
     except LesiontrackError as error:
         raise error.at(visit=scan.date.isoformat(), file=scan.files[0] if scan.files else None) from error
 
 
-def read_scan(
-    settings: ArchiveSettings, labels: LabelSettings, aside: Path | None = None
-) -> Callable[[Scan], tuple[Volume, Segmentation | None]]:
+def read_scan(settings: ArchiveSettings, labels: LabelSettings) -> Callable[[Scan], tuple[Volume, Segmentation | None]]:
     """Return ``read`` with its settings filled in, as the pipeline takes it; it can be sent to another process."""
-    return partial(read, settings=settings, labels=labels, aside=aside)
+    return partial(read, settings=settings, labels=labels)

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,10 +21,10 @@ from pydicom.uid import UID
 from lesiontrack.batch.pool import subject_key
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import ArchiveError, ImageError, LesiontrackError, StudyError
-from lesiontrack.io import dicomweb, dicomweb_catalogue, dicomweb_server, dicomweb_session
+from lesiontrack.io import dicomweb, dicomweb_catalogue, dicomweb_server, dicomweb_session, held
 from lesiontrack.io.archive import index
 from lesiontrack.io.catalogue import Catalogue
-from lesiontrack.io.dicomweb import DicomwebAddress, WebObject, local_files, store_back
+from lesiontrack.io.dicomweb import DicomwebAddress, WebObject, at_hand, store_back
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.study import read
 from lesiontrack.settings import Settings
@@ -96,24 +97,41 @@ def test_the_catalogue_of_a_server_is_that_of_its_files(server: FakeDicomweb, im
 
 
 def test_a_scan_reads_as_from_its_files_and_leaves_nothing_behind(
-    server: FakeDicomweb, images: Path, tmp_path: Path
+    server: FakeDicomweb, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aside = tmp_path / "aside"
-    aside.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (_, _, web), *_ = scans(catalogue(server))
     (_, _, local), *_ = scans(index(images, SETTINGS))
-    volume, marked = read(web, SETTINGS, NO_LABELS, aside)
+    volume, marked = read(web, SETTINGS, NO_LABELS)
     expected, expected_marks = read(local, SETTINGS, NO_LABELS)
     assert np.array_equal(volume.voxels, expected.voxels) and volume.sop_instance_uids == expected.sop_instance_uids
     assert marked is not None and expected_marks is not None
     assert np.array_equal(marked.lesions, expected_marks.lesions)
-    assert not list(aside.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["images"] and not held_now()
 
 
-def test_files_need_no_fetching() -> None:
-    scan = Scan(series_uid="1", date=dt.date(2020, 1, 1), modality="CT", files=("/a", "/b"))
-    with local_files(scan, SETTINGS) as here:
-        assert here is scan
+def held_now() -> list[str]:
+    return [name for objects in held._HELD for name in objects]
+
+
+def test_objects_are_at_hand_by_name_and_only_for_a_while(server: FakeDicomweb) -> None:
+    (_, _, scan), *_ = scans(catalogue(server))
+    stored = server.files[WebObject.parse(scan.files[0]).uid].read_bytes()
+    with at_hand(scan, SETTINGS):
+        with at_hand(scan, SETTINGS), held.open_object(scan.files[0]) as file:
+            assert file.read() == stored
+        with held.open_object(scan.files[0]) as file:
+            assert file.read() == stored
+    with pytest.raises(OSError, match="No such file"):
+        held.open_object(scan.files[0])
+
+
+def test_files_need_no_fetching(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a file")
+    scan = Scan(series_uid="1", date=dt.date(2020, 1, 1), modality="CT", files=(str(tmp_path / "a"),))
+    with at_hand(scan, SETTINGS), held.open_object(scan.files[0]) as file:
+        assert file.read() == b"a file" and not held_now()
 
 
 def test_series_of_other_modalities_are_ignored_by_name_without_their_metadata(
@@ -306,19 +324,19 @@ LASTING = {
 
 @pytest.mark.parametrize("name", LASTING)
 def test_a_failure_that_lasts_is_named_and_leaves_nothing_behind(
-    server: FakeDicomweb, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+    server: FakeDicomweb, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     fault, why, asked = LASTING[name]
     (_, _, scan), *_ = scans(catalogue(server))
     server.faults = [replace(fault)]
     server.requests.clear()
     with pytest.raises(ArchiveError) as caught:
-        read(scan, SETTINGS, NO_LABELS, tmp_path)
+        read(scan, SETTINGS, NO_LABELS)
     message = str(caught.value)
     assert why in message and "2020-01-06" in message and scan.series_uid in message
     assert server.asked("series/[0-9.]+$") == asked
     assert "ZWETSCHGE" not in message + caplog.text and "SECRET" not in message + caplog.text
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+    assert not held_now()
 
 
 def test_an_object_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,6 +347,13 @@ def test_an_object_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pyt
         Fault("", how="endless", body=head + b"\0" * 10**6, content_type=f"multipart/related; boundary={BOUNDARY}")
     ]
     with pytest.raises(ArchiveError, match="more than 1000000 bytes"):
+        read(scan, SETTINGS, NO_LABELS)
+
+
+def test_a_series_that_is_too_large_is_stopped(server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, _, scan), *_ = scans(catalogue(server))
+    monkeypatch.setattr(dicomweb_server, "_MOST_HELD_BYTES", 20_000)
+    with pytest.raises(ArchiveError, match="more than 20000 bytes of a series"):
         read(scan, SETTINGS, NO_LABELS)
 
 

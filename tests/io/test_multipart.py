@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, part_files
+from lesiontrack.io.multipart import CutShortError, MultipartError, boundary_of, parts
 from tests.servers.fake_dicomweb import BOUNDARY, multipart
 
 _MARK = BOUNDARY.encode()
@@ -26,32 +24,28 @@ def _chunks(body: bytes, size: int) -> list[bytes]:
 
 
 def _parts(body: bytes, size: int = 7, most_bytes: int = 10**6) -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        files = part_files(_chunks(body, size), _MARK, Path(folder), most_bytes=most_bytes)
-        return [file.read_bytes() for file in files]
+    return list(parts(_chunks(body, size), _MARK, most_bytes=most_bytes))
 
 
 @given(_PARTS, st.integers(1, 60))
-def test_parts_come_back_byte_for_byte_however_they_arrive(parts: list[bytes], size: int) -> None:
-    assert _parts(multipart(parts), size) == parts
+def test_parts_come_back_byte_for_byte_however_they_arrive(sent: list[bytes], size: int) -> None:
+    assert _parts(multipart(sent), size) == sent
 
 
 @given(_PARTS, st.integers(1, 60), st.data())
-def test_an_answer_that_is_cut_anywhere_is_noticed(parts: list[bytes], size: int, data: st.DataObject) -> None:
-    body = multipart(parts)
+def test_an_answer_that_is_cut_anywhere_is_noticed(sent: list[bytes], size: int, data: st.DataObject) -> None:
+    body = multipart(sent)
     # The line end after the closing boundary is no part of it.
     cut = data.draw(st.integers(0, len(body) - 3))
     with pytest.raises(CutShortError):
         _parts(body[:cut], size)
 
 
-def test_a_part_that_is_cut_short_leaves_no_file(tmp_path: Path) -> None:
-    body = multipart([b"whole", b"half of a part"])
-    files = part_files(_chunks(body[:-30], 9), _MARK, tmp_path, most_bytes=100)
-    assert next(files).read_bytes() == b"whole"
+def test_whole_parts_come_before_the_cut_and_the_half_one_never() -> None:
+    arriving = parts(_chunks(multipart([b"whole", b"half of a part"])[:-30], 9), _MARK, most_bytes=100)
+    assert next(arriving) == b"whole"
     with pytest.raises(CutShortError):
-        next(files)
-    assert [path.name for path in tmp_path.iterdir()] == ["000001.dcm"]
+        next(arriving)
 
 
 def test_a_preamble_and_a_part_without_headers_are_allowed() -> None:
@@ -87,15 +81,13 @@ def test_the_boundary_is_found_with_and_without_quotes(value: str) -> None:
     assert boundary_of(value) == b"b"
 
 
-def test_a_long_answer_needs_little_memory(tmp_path: Path) -> None:
+def test_of_a_long_answer_only_one_part_is_in_memory() -> None:
     part = b"--%b\r\n\r\n" % _MARK + b"\1" * 2**20 + b"\r\n"
-    chunks = (part for _ in range(40))
     tracemalloc.start()
     try:
         with pytest.raises(CutShortError):
-            for file in part_files(chunks, _MARK, tmp_path, most_bytes=2**21):
-                assert file.stat().st_size == 2**20
-                file.unlink()
+            for content in parts((part for _ in range(40)), _MARK, most_bytes=2**21):
+                assert len(content) == 2**20
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

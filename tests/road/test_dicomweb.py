@@ -179,10 +179,6 @@ def test_a_server_that_dies_half_way_fails_one_subject_and_a_rerun_does_the_rest
         assert set(first.table("lesions")["subject_id"]) == {"PEAR"}
         assert sorted(path.name for path in (first.out / "subjects").iterdir() if path.is_dir()) == ["PEAR"]
         assert not _left_over(first.out)
-        # What a run that was killed while it fetched leaves behind.
-        killed = first.out / ".writing-fetched-killed" / "0"
-        killed.mkdir(parents=True)
-        shutil.copy(files[0], killed / "000001.dcm")
         server.faults = []
         server.requests.clear()
         second = _ran(web, first.out)
