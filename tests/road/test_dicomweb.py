@@ -164,7 +164,7 @@ def test_a_server_that_dies_half_way_fails_one_subject_and_a_rerun_does_the_rest
 ) -> None:
     files = sorted((study / "images").rglob("*.dcm"))
     with serve(*files) as server:
-        web = _web_study(study, tmp_path / "web", server.archive, dicomweb_attempts=2, dicomweb_timeout_s=5)
+        web = _web_study(study, tmp_path / "web", server.archive, dicomweb_attempts=2)
         last = max(
             entry["0020000D"]["Value"][0]
             for _, entry in server.metadata()

@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.how == "status":
             self._send(b"PatientName ZWETSCHGE^QUIRINUS", "text/plain", fault.status, fault.headers)
         elif fault.how == "silent":
-            time.sleep(3)
+            time.sleep(8)
         elif fault.how == "answer":
             self._send(fault.body, fault.content_type)
         elif fault.how == "hang up":
