@@ -2,7 +2,7 @@
 
 from lesiontrack.assess.criteria import GROUP, PRIMARY, Criterion, by_every_criterion, criteria
 from lesiontrack.assess.engine import assess
-from lesiontrack.assess.judgement import baselines, judge, timepoint_phases
+from lesiontrack.assess.judgement import baselines, judge, judged_reads, timepoint_phases
 from lesiontrack.assess.settings import AssessSettings, LocalMode
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "by_every_criterion",
     "criteria",
     "judge",
+    "judged_reads",
     "timepoint_phases",
 ]

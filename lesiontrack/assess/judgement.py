@@ -17,10 +17,10 @@ from lesiontrack.assess.sums import progressed
 from lesiontrack.assess.targets import TargetChoices
 from lesiontrack.domain.history import History
 from lesiontrack.domain.outcome import ExploratoryPoint, Judgement, PhaseJudgement, Query
-from lesiontrack.domain.reads import Phase
+from lesiontrack.domain.reads import Phase, Reads
 from lesiontrack.domain.study import Site
 
-__all__ = ["baselines", "judge", "timepoint_phases"]
+__all__ = ["baselines", "judge", "judged_reads", "timepoint_phases"]
 
 # Volume growth that goes with 20 % in diameter (RECIST 1.1, 4.3.4): 1.2 to the third power.
 _VOLUME_GROWTH = 1.73
@@ -41,18 +41,12 @@ def judge(history: History, settings: AssessSettings, *, reader: str | None = No
     reader = reader or history.reading.reader
     readings = Readings(history, settings, reader)
     phases = split_phases(history.subject, readings.rows.visits)
-    clinical = history.subject.clinical
     queries = [*readings.rows.queries(), *_unplaced_queries(readings)]
-    induction = study = None
-    if phases.induction:
-        part = PhaseReads(readings, Phase.INDUCTION, phases.induction, _induction_start(history, phases))
-        induction = _judge_phase(part, settings)
+    judged: dict[Phase, PhaseJudgement] = {}
+    for part in _parts(history, readings, phases):
+        judged[part.phase] = _judge_phase(part, settings)
         queries.extend(part.queries)
-    if phases.study:
-        start = clinical.treatment_start_date if clinical else None
-        part = PhaseReads(readings, Phase.STUDY, phases.study, start)
-        study = _judge_phase(part, settings)
-        queries.extend(part.queries)
+    induction, study = judged.get(Phase.INDUCTION), judged.get(Phase.STUDY)
     curves = tuple(_curve(readings))
     first = induction.assessments.get(PRIMARY) if induction is not None else None
     return Judgement(
@@ -67,6 +61,25 @@ def judge(history: History, settings: AssessSettings, *, reader: str | None = No
         missing=phases.missing,
         queries=(*queries, *_growth_queries(curves, phases, settings)),
     )
+
+
+def judged_reads(history: History, settings: AssessSettings) -> tuple[Reads, ...]:
+    """Return what `judge` judges: the reads of each phase that has visits, induction first."""
+    readings = Readings(history, settings, history.reading.reader)
+    phases = split_phases(history.subject, readings.rows.visits)
+    return tuple(_reads(part) for part in _parts(history, readings, phases))
+
+
+def _parts(history: History, readings: Readings, phases: Phases) -> Iterable[PhaseReads]:
+    clinical = history.subject.clinical
+    if phases.induction:
+        yield PhaseReads(readings, Phase.INDUCTION, phases.induction, _induction_start(history, phases))
+    if phases.study:
+        yield PhaseReads(readings, Phase.STUDY, phases.study, clinical.treatment_start_date if clinical else None)
+
+
+def _reads(part: PhaseReads) -> Reads:
+    return part.reads(part.proposal())
 
 
 def timepoint_phases(history: History) -> Mapping[int, str]:

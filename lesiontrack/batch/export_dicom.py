@@ -12,10 +12,12 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from lesiontrack.batch.as_read import drawn_masks
 from lesiontrack.batch.export_report import SeenScan, visit_report
-from lesiontrack.batch.export_segments import lesion_structures, surroundings
+from lesiontrack.batch.export_segments import LesionMasks, lesion_structures, surroundings
 from lesiontrack.batch.study import require_result
 from lesiontrack.batch.subject_tables import CohortTables, Row, SubjectTables
+from lesiontrack.domain.grouping import Key
 from lesiontrack.domain.study import Scan, Subject
 from lesiontrack.errors import LesiontrackError, SegmentationError, StudyError
 from lesiontrack.io.report_write import write_visit_report
@@ -24,6 +26,7 @@ from lesiontrack.io.source_images import read_source_images
 from lesiontrack.io.store import read_json, safe_name, subject_folder, write_json
 from lesiontrack.io.study import open_study
 from lesiontrack.io.visit_report import VisitReport
+from lesiontrack.review.drawing import Mask
 from lesiontrack.settings import Settings, load_settings
 
 __all__ = ["DicomExport", "Exported", "export_dicom"]
@@ -129,22 +132,32 @@ class _Desk:
         self._tables = tables
         scans = () if subject is None else (scan for visit in subject.visits for scan in visit.scans)
         self._held = {scan.series_uid: scan for scan in scans}
+        self._drawn: dict[Key, list[Mask]] = {}
         self.files: list[Path] = []
         self.refused: list[dict[str, Any]] = []
 
     def export(self) -> None:
         """Write all usable visits."""
         subject_id = self._tables.subject_id
+        try:
+            self._drawn = drawn_masks(self._request.out, subject_id, self._settings)
+        except LesiontrackError as error:
+            self._refuse(error)
+            return
         for visit in self._tables.usable_visits():
             timepoint = int(visit["timepoint"])
             folder = self._request.to / safe_name(subject_id) / f"t{timepoint:02d}_{visit['date']}"
             try:
                 self._visit(visit, folder)
             except LesiontrackError as error:
-                placed = error.at(subject_id=subject_id, visit=str(timepoint))
-                row = {"subject_id": subject_id, "timepoint": timepoint, "error": type(error).__name__}
-                self.refused.append({**row, "message": str(placed)})
-                log.warning("%s", placed)
+                self._refuse(error, timepoint)
+
+    def _refuse(self, error: LesiontrackError, timepoint: int | None = None) -> None:
+        placed = error.at(subject_id=self._tables.subject_id)
+        placed = placed if timepoint is None else placed.at(visit=str(timepoint))
+        row = {"subject_id": self._tables.subject_id, "timepoint": timepoint, "error": type(error).__name__}
+        self.refused.append({**row, "message": str(placed)})
+        log.warning("%s", placed)
 
     def _visit(self, visit: Row, folder: Path) -> None:
         timepoint = int(visit["timepoint"])
@@ -173,8 +186,11 @@ class _Desk:
     def _scan(self, timepoint: int, scan: Scan, path: Path) -> tuple[SeenScan, list[Path]]:
         images = read_source_images(scan, self._settings.archive)
         results = subject_folder(self._request.out, self._tables.subject_id)
-        maps = sorted(results.glob(f"lesions_t{timepoint:02d}*.nii.gz"))
-        lesions = lesion_structures(self._tables, timepoint, images, scan.series_uid, maps)
+        masks = LesionMasks(
+            maps=sorted(results.glob(f"lesions_t{timepoint:02d}*.nii.gz")),
+            drawn={number: drawn for (visit, number), drawn in self._drawn.items() if visit == timepoint},
+        )
+        lesions = lesion_structures(self._tables, timepoint, images, scan.series_uid, masks)
         liver, zones = surroundings(scan, images, self._settings)
         structures = [*liver, *(structure for _, structure in lesions), *zones]
         if not structures:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lesiontrack.batch.subject_tables import SubjectTables
-from lesiontrack.domain.geometry import Segmentation, SegmentKind, Volume
+from lesiontrack.batch.subject_tables import Row, SubjectTables, point_of
+from lesiontrack.domain.geometry import Grid, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import SegmentationError
 from lesiontrack.io.codes import ABNORMAL, ANATOMICAL, LIVER, MALIGNANT, REGIONS, TREATED_ZONE
@@ -18,37 +19,58 @@ from lesiontrack.io.placing import voxels_on
 from lesiontrack.io.seg_write import Structure
 from lesiontrack.io.segmentation import read_segmentation
 from lesiontrack.io.source_images import SourceImages
+from lesiontrack.review.drawing import Mask
 from lesiontrack.settings import Settings
 
-__all__ = ["lesion_structures", "surroundings"]
+__all__ = ["LesionMasks", "lesion_structures", "surroundings"]
+
+# Tables hold places to a thousandth and volumes to a tenth.
+_SAME_PLACE_MM = 0.002
+_SAME_VOLUME_MM3 = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LesionMasks:
+    """Where the masks of a visit's lesions may lie.
+
+    Attributes
+    ----------
+    maps
+        The visit's label maps, of the machine; those that hold lesions of a scan are on its voxels.
+    drawn
+        Lesion number -> outlines that readers drew of it.
+    """
+
+    maps: Sequence[Path]
+    drawn: Mapping[int, Sequence[Mask]]
 
 
 def lesion_structures(
-    tables: SubjectTables, timepoint: int, images: SourceImages, series_uid: str, maps: Sequence[Path]
+    tables: SubjectTables, timepoint: int, images: SourceImages, series_uid: str, masks: LesionMasks
 ) -> list[tuple[int, Structure]]:
     """Return (lesion number, structure) of the lesions of a scan that have a mask, in the order of their tracks.
 
-    Parameters
-    ----------
-    maps
-        Lesion label maps of the visit; those that hold lesions of this scan are on its grid.
+    Of several masks of one lesion, the machine's and readers', it is that of which the table's centre and volume are. A
+    lesion of which none is (a reader drew its diameter alone) has no structure.
 
     Raises
     ------
     SegmentationError
-        If such a map is not on the grid of the images.
+        If a label map that holds lesions of this scan is not on its voxels.
     """
     rows = tables.lesions(timepoint, series_uid)
-    masks = _masks(images, {int(row["lesion_id"]) for row in rows}, maps)
+    machine = _machine_masks(images, {int(row["lesion_id"]) for row in rows}, masks.maps)
     found = []
     for row in rows:
         number = int(row["lesion_id"])
-        # A lesion that a reader added by its diameter has no mask.
-        if number not in masks:
+        known = [np.flatnonzero(mask.on(images.grid.shape)) for mask in masks.drawn.get(number, ())]
+        known += [machine[number]] if number in machine else []
+        voxels = next((voxels for voxels in known if _is_of(row, voxels, images.grid)), None)
+        if voxels is None:
             continue
         structure = Structure(
             label=row["label"],
-            voxels=np.sort(masks[number]),
+            voxels=np.sort(voxels),
             category=ABNORMAL,
             kind=MALIGNANT,
             region=REGIONS.get(str(row["site"]), REGIONS["OTHER"]),
@@ -58,7 +80,16 @@ def lesion_structures(
     return found
 
 
-def _masks(images: SourceImages, wanted: set[int], maps: Sequence[Path]) -> dict[int, NDArray[np.intp]]:
+def _is_of(row: Row, voxels: NDArray[np.intp], grid: Grid) -> bool:
+    """Tell whether the centre and volume that the table holds are those of a mask."""
+    place = point_of(row, "")
+    index = np.stack(np.unravel_index(voxels, grid.shape), axis=1).astype(np.float64)
+    centre = grid.to_lps_mm(index.mean(axis=0))
+    near = place is not None and float(np.abs(centre - np.array(place)).max()) <= _SAME_PLACE_MM
+    return near and abs(len(voxels) * grid.voxel_volume_mm3 - float(row["volume_mm3"])) <= _SAME_VOLUME_MM3
+
+
+def _machine_masks(images: SourceImages, wanted: set[int], maps: Sequence[Path]) -> dict[int, NDArray[np.intp]]:
     """Return by lesion number the flat indices of its voxels, from whichever of the visit's label maps holds it."""
     found: dict[int, NDArray[np.intp]] = {}
     for path in maps if wanted else ():

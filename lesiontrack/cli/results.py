@@ -80,6 +80,8 @@ def trace(
 class Format(StrEnum):
     """What `lesiontrack export` can write."""
 
+    SDTM = "sdtm"
+    ADAM = "adam"
     DICOM_SEG = "dicom-seg"
     DICOM_SR = "dicom-sr"
 
@@ -89,6 +91,14 @@ class Voxels(StrEnum):
 
     BINARY = "binary"
     LABELMAP = "labelmap"
+
+
+class Files(StrEnum):
+    """How data sets are stored."""
+
+    CSV = "csv"
+    XPT = "xpt"
+    DATASET_JSON = "dataset-json"
 
 
 def _target(path: Path) -> Path:
@@ -103,15 +113,19 @@ def export(
     form: Annotated[
         Format,
         typer.Option(
-            "--format", help="Segmentations (dicom-seg), or reports (TID 1500) with their segmentations (dicom-sr)."
+            "--format",
+            help="Data sets (sdtm, adam), segmentations (dicom-seg), or reports with their segmentations (dicom-sr).",
         ),
     ],
     to: Annotated[
         Path, typer.Option("--to", metavar="DIR", callback=_target, help="Folder to write; export.json lists it all.")
     ],
+    container: Annotated[
+        Files, typer.Option("--container", help="File format of data sets; xpt is SAS transport, version 5.")
+    ] = Files.CSV,
     study: Annotated[
         Path | None,
-        typer.Option("--study", metavar="STUDY", help="The study that was run, where it has been moved since."),
+        typer.Option("--study", metavar="STUDY", help="For DICOM: the study, where it was moved since it was run."),
     ] = None,
     segmentation: Annotated[
         Voxels,
@@ -123,9 +137,15 @@ def export(
 ) -> None:
     """Write the results in standard formats.
 
+    SDTM: TU, TR and RS, each reader by himself, by RECIST 1.1 as written. ADaM: ADSL, ADTR, ADRS and ADTTE.
+
     DICOM: for each visit a segmentation, and with dicom-sr a report too, which refer to the images of the study. A
     lesion has the same tracking UID at every visit. Of the patient only the PatientID is copied.
     """
+    subjects = tuple(subject or ())
+    if form in (Format.SDTM, Format.ADAM):
+        _export_datasets(out, to, form, container, subjects)
+        return
     if form is Format.DICOM_SR and segmentation is Voxels.LABELMAP:
         raise CommandError("reports refer to the segments of bit masks", expected="--segmentation binary")
     from lesiontrack.batch.export_dicom import DicomExport, export_dicom
@@ -138,8 +158,19 @@ def export(
             study=study,
             reports=form is Format.DICOM_SR,
             kind=SegKind(segmentation.value),
-            subjects=tuple(subject or ()),
+            subjects=subjects,
         )
     )
     typer.echo(f"{len(done.files)} files in {to}; visits refused: {done.refused}")
+    exit_with(done.refused)
+
+
+def _export_datasets(out: Path, to: Path, form: Format, container: Files, subjects: tuple[str, ...]) -> None:
+    from lesiontrack.batch.export_cdisc import CdiscExport, export_cdisc
+    from lesiontrack.io.cdisc_datasets import Container
+
+    done = export_cdisc(
+        CdiscExport(out=out, to=to, model=form.value, container=Container(container.value), subjects=subjects)
+    )
+    typer.echo(f"{len(done.files)} data sets in {to}; subjects refused: {done.refused}")
     exit_with(done.refused)
