@@ -127,13 +127,7 @@ def _json(data: Dataset, path: Path) -> None:
         }
         for variable in data.variables
     ]
-    rows = [
-        [
-            (None if value is None else float(value)) if variable.number else ("" if value is None else str(value))
-            for variable, value in zip(data.variables, row)
-        ]
-        for row in _rows(data)
-    ]
+    rows = [[_cell(variable, value) for variable, value in zip(data.variables, row)] for row in _rows(data)]
     document = {
         "datasetJSONCreationDateTime": "1970-01-01T00:00:00",
         "datasetJSONVersion": "1.1.0",
@@ -147,3 +141,10 @@ def _json(data: Dataset, path: Path) -> None:
         "rows": rows,
     }
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _cell(variable: Variable, value: Value) -> str | int | float | None:
+    """Return a value as JSON has it: whole numbers without a point, as `assess` compares visit numbers."""
+    if not variable.number:
+        return "" if value is None else str(value)
+    return value if value is None or isinstance(value, int) else float(value)

@@ -150,9 +150,10 @@ class ReadRecords:
     def tumours(self) -> Iterator[Record]:
         """Yield the records of TU: baseline lesions, then new ones where they are first seen."""
         baseline = self.reads.baseline
-        scans = {name: value for value in baseline.targets for name in value.lesions}
+        scans = {name: value.scan for value in baseline.targets for name in value.lesions}
+        scans |= {read.lesion: read.scan for read in baseline.nontargets}
         for lesion in self.reads.lesions:
-            scan = scans[lesion.lesion_id].scan if lesion.lesion_id in scans else ""
+            scan = scans.get(lesion.lesion_id, "")
             yield self._tumour(lesion.lesion_id, _ROLES[lesion.role], lesion.organ, baseline, scan)
         seen: set[str] = set()
         for index, visit in enumerate(self.reads.visits):
