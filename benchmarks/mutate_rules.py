@@ -54,6 +54,8 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "tests/assess/test_best.py",
         "tests/cases",
         "tests/assess/test_engine.py",
+        "tests/assess/test_durations.py",
+        "tests/assess/test_baseline.py",
         "tests/assess/test_triggers.py",
         "tests/assess/test_visits.py",
         "tests/assess/test_visit_columns.py",
@@ -65,16 +67,26 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "tests/assess/test_phases.py",
         "tests/assess/test_targets.py",
         "tests/assess/test_measurability.py",
+        "tests/assess/test_rebaseline.py",
+        "tests/assess/test_newcomers.py",
+        "tests/assess/test_findings.py",
+        "tests/assess/test_looks.py",
     ),
     ("tests/assess/test_properties.py",),
 )
-# What no case file reaches: the stage that starts from images comes first, and the others only for what it let live.
-FROM_IMAGES = (
-    "phases", "eligibility", "rebaseline", "newcomers", "treated_sites", "looks", "findings", "phase_reads", "targets",
-    "measurability", "robustness", "judgement",
-)  # fmt: skip
+# The tests that are about a module, asked before all stages: most of its mutants die in them. By default those of its
+# own name, where there are any.
+OWN = {
+    "eligibility": "tests/assess/test_phases.py",
+    "judgement": "tests/assess/test_machine_defaults.py",
+    "phase_reads": "tests/assess/test_machine_defaults.py",
+    "robustness": "tests/assess/test_targets.py",
+    "treated_sites": "tests/assess/test_treated_history.py",
+}
 # A mutant that takes three times the CPU time of the true sources, and this beside it, hangs: it is found.
 SPARE_CPU_SECONDS = 10
+
+_HEAVY = ("pytest", "numpy", "pandas", "pandera.pandas", "pydantic", "hypothesis", "hypothesis.strategies")
 
 _COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -267,9 +279,13 @@ def _catalogue() -> int:
     return int(any(case.differences() for case in CASES))
 
 
+def own_tests(module: str) -> tuple[str, ...]:
+    """Return the test file that is about a module, if there is one."""
+    path = OWN.get(module, f"tests/assess/test_{module}.py")
+    return (path,) if (ROOT / path).is_file() else ()
+
+
 def _lives(mutant: Mutant, stages: Sequence[Stage]) -> bool:
-    if mutant.module in FROM_IMAGES:
-        stages = sorted(stages, key=lambda stage: stage.tests != STAGES[2])
     lives = all(survives(mutant, stage) for stage in stages)
     if lives:
         print(f"survives: {mutant.module}.py:{mutant.line}  {mutant.name}", file=sys.stderr, flush=True)
@@ -309,20 +325,25 @@ def main() -> int:
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     # Heavy imports once, before the forks; nothing of the room under test.
-    for name in ("pytest", "numpy", "pandas", "pydantic", "hypothesis", "hypothesis.strategies"):
+    for name in (*_HEAVY, "lesiontrack.domain.reads", "lesiontrack.domain.history"):
         with contextlib.redirect_stderr(io.StringIO()):
             importlib.import_module(name)
-    found = [measured(stage) for stage in STAGES[: options.stages]]
-    stages = [stage for stage in found if stage is not None]
-    if len(stages) < len(found):
-        print("the tests fail without any mutant: nothing to measure", file=sys.stderr)
-        return 2
+    own = {module: tests for module in modules if (tests := own_tests(module))}
+    stages: dict[tuple[str, ...], Stage] = {}
+    for tests in (*STAGES[: options.stages], *own.values()):
+        stage = measured(tests)
+        if stage is None:
+            print("the tests fail without any mutant: nothing to measure", file=sys.stderr)
+            return 2
+        stages[tests] = stage
+    usual = [stages[tests] for tests in STAGES[: options.stages]]
+    order = {module: [*([stages[own[module]]] if module in own else []), *usual] for module in modules}
     todo = [mutant for module in modules for mutant in mutants_of(module)]
     whole = not 0 < options.sample < len(todo)
     if not whole:
         todo = random.Random(11).sample(todo, options.sample)
     with ThreadPoolExecutor(options.jobs) as pool:
-        alive = list(pool.map(lambda mutant: _lives(mutant, stages), todo))
+        alive = list(pool.map(lambda mutant: _lives(mutant, order[mutant.module]), todo))
     code = _report(todo, [mutant for mutant, lives in zip(todo, alive, strict=True) if lives], whole=whole)
     print(f"not judged: {', '.join(module for module in SETTLED + OPEN if module not in modules) or 'none'}")
     return code
