@@ -123,8 +123,8 @@ class ReaderRows:
             return Measurement(lesions=(lesion,), form=Form.MM, mm=length_mm, date=row.date, reason="read")
         return None
 
-    def nontarget(self, lesion: str, timepoint: int) -> NonTargetStatus | None:
-        """Return a non-target's status, where a reader gives one.
+    def nontarget(self, lesion: str, timepoint: int) -> tuple[NonTargetStatus, dt.date] | None:
+        """Return a non-target's status and its day, where a reader gives one.
 
         A lesion that a reader once listed as NEW and that the baseline already holds is simply there.
         """
@@ -132,8 +132,8 @@ class ReaderRows:
         if row is None:
             return None
         if self.role(lesion, timepoint) == "NEW" and row.status in _NEW:
-            return NonTargetStatus.PRESENT
-        return _NONTARGET.get(row.status)
+            return NonTargetStatus.PRESENT, row.date
+        return (_NONTARGET[row.status], row.date) if row.status in _NONTARGET else None
 
     def new(self, lesion: str, timepoint: int) -> NewStatus | None:
         """Return how sure a reader is of a new lesion; None where the reader says nothing, or that it is none."""

@@ -166,16 +166,17 @@ class PhaseReads:
     def _seen_at_baseline(self, track: Track, lesions: tuple[Lesion, ...]) -> _Known:
         measurable = any(lesion.measurable for lesion in lesions)
         before = self._treated_before(track) or track.recurrence_of is not None
+        admissible = measurable and not before
         length_mm = self._readings.looks.total_mm(lesions)
-        candidate = None
-        if measurable and not before:
+        if admissible:
             reason = f"measurable, {length_mm} mm"
         else:
             reason = "at a locally treated site: no target" if before else "not measurable"
         chosen = self._readings.rows.chosen(track.track_id, self._baseline)
-        if (measurable and not before) or chosen:
+        candidate = None
+        if admissible or chosen:
             candidate = Candidate(lesion_id=track.track_id, organ=track.site, length_mm=length_mm)
-        if chosen and (before or not measurable):
+        if chosen and not admissible:
             text = f"a target by a reader's choice, though {reason}"
             self._query("TARGET_BY_CHOICE", text, self._baseline, track.track_id)
         return _Known(
@@ -185,9 +186,8 @@ class PhaseReads:
     def _place_own(self, lesion: str) -> None:
         """A lesion that only a reader speaks of: in the baseline by its row there, new by its role."""
         rows = self._readings.rows
-        first = next(t for t in rows.timepoints(lesion))
-        row = rows.row(lesion, first)
-        if row is None or (rows.role(lesion, first) == Role.NEW and first > self._baseline):
+        first, row = rows.timepoints(lesion)[0], rows.own[lesion]
+        if rows.role(lesion, first) == Role.NEW and first > self._baseline:
             return
         if not any(t in self.timepoints for t in rows.timepoints(lesion)):
             return
@@ -333,10 +333,9 @@ class PhaseReads:
 
     def _nontarget(self, lesion: str, timepoint: int) -> NonTargetRead:
         looks, rows = self._readings.looks, self._readings.rows
-        read = rows.nontarget(lesion, timepoint)
-        if read is not None:
-            row = rows.row(lesion, timepoint)
-            return NonTargetRead(lesion=lesion, status=read, date=row.date if row else None, reason="read")
+        said = rows.nontarget(lesion, timepoint)
+        if said is not None:
+            return NonTargetRead(lesion=lesion, status=said[0], date=said[1], reason="read")
         if lesion not in looks.tracks:
             return NonTargetRead(lesion=lesion, status=NonTargetStatus.NE, reason="no read at this visit")
         look = looks.at(lesion, timepoint)
@@ -364,6 +363,7 @@ class PhaseReads:
         track, rows = new.track, self._readings.rows
         lesions = self._readings.looks.lesions(track.track_id, timepoint)
         row = rows.row(track.track_id, timepoint)
+        said_on = row.date if row is not None else None
         if row is not None:
             status = rows.new(track.track_id, timepoint)
             reason = "read"
@@ -380,7 +380,7 @@ class PhaseReads:
             organ=track.site,
             status=status,
             node=is_node(track.site),
-            date=lesions[0].date if lesions else row.date if row else None,
+            date=lesions[0].date if lesions else said_on,
             scan=lesions[0].series_uid if lesions else "",
             reason=reason,
         )
