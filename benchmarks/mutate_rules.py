@@ -71,6 +71,8 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "tests/assess/test_newcomers.py",
         "tests/assess/test_findings.py",
         "tests/assess/test_looks.py",
+        "tests/assess/test_phase_reads.py",
+        "tests/assess/test_judgement.py",
     ),
     ("tests/assess/test_properties.py",),
 )
@@ -78,8 +80,6 @@ STAGES: tuple[tuple[str, ...], ...] = (
 # own name, where there are any.
 OWN = {
     "eligibility": "tests/assess/test_phases.py",
-    "judgement": "tests/assess/test_machine_defaults.py",
-    "phase_reads": "tests/assess/test_machine_defaults.py",
     "robustness": "tests/assess/test_targets.py",
     "treated_sites": "tests/assess/test_treated_history.py",
 }
