@@ -61,4 +61,21 @@ CASES: tuple[Case, ...] = (
         visits=[visit(T1=30, n=PRESENT), visit(T1=30), visit(T1=30, n=PRESENT)],
         expected=[("SD", "CR", "SD"), ("SD", "NON-CR/NON-PD", "SD")],
     ),
+    # Found and treated between two sessions, it is of the plan; back after a clean re-baseline, it recurs, and its
+    # progression is not dated to the sight before the treatment.
+    Case(
+        name="a new lesion that the plan treated progresses from the day on which it is seen again",
+        rule="settled: planned new lesions; 9 new lesion",
+        lesions={"T1": "LIVER"},
+        treated=(("T1", "ABLATION", 2), ("X1", "ABLATION", 60)),
+        visits=[
+            visit(T1=25),
+            visit([new()], sites={"T1": "NO_VIABLE"}),
+            visit(rebaseline=True, sites={"T1": "NO_VIABLE", "X1": "NO_VIABLE"}),
+            visit([new()], sites={"T1": "NO_VIABLE", "X1": "NO_VIABLE"}),
+        ],
+        expected=[(ANY, ANY, "NE"), NONE_LEFT, ("NA", "CR", "PD")],
+        outcome={"pd_date": on(168), "pd_declared_date": on(168), "pd_reasons": ["NEW"], "pd_site": "HEPATIC"},
+        queries=["PLANNED_NEW_LESION"],
+    ),
 )
