@@ -198,6 +198,8 @@ def test_a_reader_s_own_lesion_of_another_phase_is_none_of_this_one() -> None:
     builder = said(row(3, "X1", "PRESENT", "NON_TARGET"), row(3, "X2", "UNEQUIVOCAL", "NEW"))
     assert list(roles(phase(builder, 0, 1, 2))) == ["L01"]
     assert list(roles(phase(builder))) == ["L01", "X1", "X2"]
+    both = said(row(0, "X1", "PRESENT", "NON_TARGET"), row(3, "X1", "PRESENT", "NON_TARGET"))
+    assert list(roles(phase(both, 0, 1, 2))) == ["L01", "X1"]
 
 
 def test_a_reader_s_own_node_is_one_by_its_site() -> None:
@@ -218,6 +220,12 @@ def test_targets_of_one_mass_share_a_value_and_each_has_its_own_elsewhere() -> N
     builder = Builder(DATES).track(20, 20, None, None, merged_into="L02").track(18, 18, 42, 42)
     names = [list(values(visit)) for visit in reads(phase(builder)).visits]
     assert names == [["L01", "L02"], ["L01", "L02"], ["L01/L02"], ["L01/L02"]]
+
+
+def test_a_mass_of_which_a_member_was_treated_is_the_mass_and_no_zone() -> None:
+    builder = Builder(DATES).track(20, 20, None, None, merged_into="L02", treatments=(treatment(day(70)),))
+    builder.track(18, 18, 42, 42)
+    assert values(reads(phase(builder)).visits[2]) == {"L01/L02": (Form.MM, Decimal(42))}
 
 
 def zoned(method: str, *more: Any, seen: float | None = None) -> ReadVisit:
