@@ -313,22 +313,18 @@ class PhaseReads:
 
     def _zone(self, members: list[str], timepoint: int) -> Measurement | None:
         """Return the treated zone in a target's place, which ``as_measured`` takes for the lesion."""
-        looks = self._readings.looks
-        if len(members) > 1 or looks.lesions(members[0], timepoint):
+        if len(members) > 1:
             return None
+        (lesion,), looks = members, self._readings.looks
         date = self._readings.history.visit(timepoint).date
-        methods = [t.method for t in self._readings.therapies if t.lesion == members[0] and t.date < date]
-        if not methods or methods[-1] == Method.RESECTION:
+        methods = [t.method for t in self._readings.therapies if t.lesion == lesion and t.date < date]
+        if looks.lesions(lesion, timepoint) or not methods or methods[-1] == Method.RESECTION:
             return None
-        zone = looks.zone_near(members[0], timepoint)
+        zone = looks.zone_near(lesion, timepoint)
         if zone is None:
-            return Measurement(lesions=(members[0],), form=Form.NE, reason="treated, no zone segmented")
+            return Measurement(lesions=(lesion,), form=Form.NE, reason="treated, no zone segmented")
         return Measurement(
-            lesions=(members[0],),
-            form=Form.MM,
-            mm=zone.longest_diameter_mm,
-            scan=zone.series_uid,
-            reason="treated zone",
+            lesions=(lesion,), form=Form.MM, mm=zone.longest_diameter_mm, scan=zone.series_uid, reason="treated zone"
         )
 
     def _nontarget(self, lesion: str, timepoint: int) -> NonTargetRead:

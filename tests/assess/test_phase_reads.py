@@ -84,6 +84,15 @@ def test_a_measurable_lesion_beyond_the_two_of_an_organ_says_so() -> None:
     assert roles(phase(builder))["L04"] == ("NON_TARGET", False, "not measurable")
 
 
+def test_a_measurable_lesion_that_a_reader_makes_a_non_target_is_one_by_choice() -> None:
+    builder = Builder(DATES, clinical={"findings": (row(0, "L01", "PRESENT", "NON_TARGET"),)})
+    assert roles(phase(builder.track(30, 30, 30, 30)))["L01"] == (
+        "NON_TARGET",
+        True,
+        "by a reader: measurable, 30 mm",
+    )
+
+
 def test_a_treatment_on_the_day_of_the_baseline_comes_after_it() -> None:
     for date, role in ((DATES[1], "TARGET"), (DATES[1] - dt.timedelta(days=1), "NON_TARGET")):
         builder = Builder(DATES).track(30, 30, 30, 30, treatments=(treatment(date),))
@@ -247,6 +256,15 @@ def test_a_lesion_that_is_seen_or_resected_is_not_its_zone() -> None:
     assert values(zoned("RESECTION", treatment(day(20), "ABLATION"))) == {"L01": (Form.MM, Decimal("35.0"))}
 
 
+def test_a_lesion_that_is_gone_beside_a_treated_one_is_gone() -> None:
+    builder = Builder(DATES[:2]).track(30, None)
+    builder.track(20, None, state=TREATED, treatments=(treatment(day(10)),)).zone(1, 1, "35.0")
+    assert values(reads(phase(builder)).visits[1]) == {
+        "L01": (Form.ABSENT, None),
+        "L02": (Form.MM, Decimal("35.0")),
+    }
+
+
 def test_a_zone_counts_from_the_day_after_the_treatment() -> None:
     builder = Builder(DATES[:2]).track(30, None, treatments=(treatment(DATES[1]),)).zone(1, 0, "35.0")
     assert values(reads(phase(builder)).visits[1]) == {"L01": (Form.ABSENT, None)}
@@ -280,6 +298,11 @@ def test_a_new_lesion_is_dated_by_its_scan_and_by_the_reader_where_none_shows_it
     assert (new[0], new[3]) == ((), ())
     assert [(x.status, x.date, x.scan, x.reason) for x in new[1]] == [(NewStatus.UNEQUIVOCAL, DATES[1], "1.2.1", "")]
     assert [(x.status, x.date, x.scan, x.reason) for x in new[2]] == [(NewStatus.EQUIVOCAL, DATES[2], "", "read")]
+
+
+def test_a_reader_s_own_new_lesion_that_is_absent_is_no_sight_of_it() -> None:
+    found = reads(phase(said(row(1, "X1", "ABSENT", "NEW"), row(2, "X1", "EQUIVOCAL", "NEW"))))
+    assert [[new.status for new in visit.new] for visit in found.visits] == [[], [], [NewStatus.EQUIVOCAL], []]
 
 
 def test_a_new_node_is_one() -> None:
