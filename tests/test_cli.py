@@ -27,6 +27,7 @@ COMMANDS = (
     "survival",
     "adjudicate",
     "report",
+    "replay",
     "trace",
     "export",
     "phantom",
