@@ -139,9 +139,8 @@ def _answers(tasks: Iterable[Open | Decode], workers: int) -> Iterator[tuple[Ope
     try:
         while waiting or busy:
             while waiting and len(busy) < workers:
-                reader = _idle.pop() if _idle else _Reader()
+                reader = _at_work(waiting.pop())
                 busy[reader.connection] = reader
-                reader.start(waiting.pop())
             for connection in wait(list(busy)):
                 reader = busy.pop(connection)  # type: ignore[call-overload]
                 task, reader.task = reader.task, None
@@ -158,6 +157,21 @@ def _answers(tasks: Iterable[Open | Decode], workers: int) -> Iterator[tuple[Ope
         for reader in busy.values():
             reader.process.kill()
             reader.end()
+
+
+def _at_work(task: Open | Decode) -> _Reader:
+    """Return a reader that has been sent a task: one that is idle, unless it has died meanwhile, or a new one."""
+    while _idle:
+        reader = _idle.pop()
+        try:
+            reader.start(task)
+        except ConnectionError:
+            reader.end()
+        else:
+            return reader
+    reader = _Reader()
+    reader.start(task)
+    return reader
 
 
 def _opened(found: list[Opened] | str) -> list[Opened]:

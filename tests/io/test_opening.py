@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,12 @@ def test_a_file_that_kills_its_reader_is_refused_and_no_other(maker: Any, monkey
     start = opening._Reader.start
 
     def killed(reader: Any, task: Open | Decode) -> None:
+        deadly = isinstance(task, Open) and "deadly" in task.paths
+        if deadly:
+            # Stopped, so that it cannot answer before it is killed.
+            reader.process.send_signal(signal.SIGSTOP)
         start(reader, task)
-        if isinstance(task, Open) and "deadly" in task.paths:
+        if deadly:
             reader.process.kill()
 
     monkeypatch.setattr(opening._Reader, "start", killed)
@@ -94,5 +99,11 @@ def test_readers_are_kept_for_the_next_archive_and_end_with_the_program(maker: A
     before = [reader.process.pid for reader in opening._idle]
     index(folder, SETTINGS)
     assert before and [reader.process.pid for reader in opening._idle] == before
+    for reader in opening._idle:
+        reader.process.kill()
+        reader.process.wait()
+    # One that died meanwhile is replaced, and nothing is said to be deadly.
+    assert "killed" not in index(folder, SETTINGS).refused[0].reason
+    assert [reader.process.pid for reader in opening._idle] != before
     opening._end_idle()
     assert opening._idle == []
