@@ -20,6 +20,7 @@ from lesiontrack.domain.history import History, Registration
 from lesiontrack.domain.lesion import Lesion, TreatedZone
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.problem import Problem
+from lesiontrack.domain.rivals import Preference, preference
 from lesiontrack.domain.study import Compartment, Scan, Site, Subject, Visit
 from lesiontrack.domain.view import View
 from lesiontrack.errors import ArchiveError, LesiontrackError, SegmentationError
@@ -95,11 +96,10 @@ class _Road:
                 self._note(SegmentationError(problem), stage="read", timepoint=visit.timepoint)
         self.visits.append(seen)
 
-    def _preference(self, scan: Scan) -> tuple[bool, bool, float, str]:
-        """Order rival scans of a visit: the baseline's modality, portal venous, thin slices."""
-        other_modality = self.liver_modality is not None and scan.modality != self.liver_modality
-        thickness_mm = scan.slice_thickness_mm if scan.slice_thickness_mm is not None else float("inf")
-        return (other_modality, "portal" not in scan.phase_of_contrast.lower(), thickness_mm, scan.series_uid)
+    def _preference(self, scan: Scan) -> Preference:
+        """Order rival scans of a visit."""
+        patterns = [str(pattern) for pattern in self.settings.archive.series_preference]
+        return preference(scan, patterns, baseline_modality=self.liver_modality)
 
     def _scan(self, visit: Visit, scan: Scan) -> Scan:
         stage = "read"

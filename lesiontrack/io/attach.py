@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesiontrack.domain.geometry import SegmentKind
+from lesiontrack.domain.rivals import preference
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import SegmentationError
 from lesiontrack.io.headers import Header
@@ -88,32 +89,41 @@ def target_volume(header: Header, volumes: Sequence[VolumeKey]) -> VolumeKey:
     return best[1]
 
 
-def volume_beside(header: Header, scans: Sequence[Scan]) -> str:
-    """Return the volume that a label map is of: the one of its name, else the one DICOM series of its voxels and date.
+def volume_beside(header: Header, scans: Sequence[Scan], settings: ArchiveSettings) -> tuple[str, str]:
+    """Return the volume that a label map is of, and a note where there was a choice.
 
-    DICOM has no file name to go by; a map on the same voxels (dcm2niix and 3D Slicer keep them) leaves no doubt.
+    It is the one of its name, else the one DICOM series of its voxels and date: DICOM has no file name to go by, and a
+    map on the same voxels (dcm2niix and 3D Slicer keep them) leaves no doubt. Of several, phases of one acquisition,
+    it is the one that the settings prefer, or the only one that is portal venous.
 
     Raises
     ------
     SegmentationError
-        If there is no such volume, or more than one.
+        If there is no such volume, or no reason to prefer one.
     """
     if any(scan.series_uid == header.series_uid for scan in scans):
-        return header.series_uid
+        return header.series_uid, ""
     if header.problem:
         raise SegmentationError(header.problem, file=header.path)
     alike = [
-        scan.series_uid
+        scan
         for scan in scans
         if scan.files and not is_label_map_or_volume(Path(scan.files[0])) and scan.date.isoformat() == header.date
         if scan.grid is not None and share_voxels(scan.grid, grid_of_map(header))
     ]
-    if len(alike) == 1:
-        return alike[0]
+    patterns = [str(pattern) for pattern in settings.series_preference]
+    # By setting and phase alone: on the same voxels nothing else is a reason.
+    ranks = [(order[0], order[2]) for order in (preference(scan, patterns) for scan in alike)]
+    best = [scan.series_uid for scan, rank in zip(alike, ranks) if rank == min(ranks)]
+    if len(best) == 1:
+        note = f"label map that fits {len(alike)} series of its date alike, taken to be of this one"
+        return best[0], note if len(alike) > 1 else ""
     raise SegmentationError(
-        "label map that fits several DICOM series of its date alike" if alike else "label map without its volume",
+        "label map that fits several DICOM series of its date alike; name one by series_preference"
+        if alike
+        else "label map without its volume",
         file=header.path,
-        found=", ".join(alike),
+        found=", ".join(scan.series_uid for scan in alike),
         expected="NAME_seg beside NAME, or one DICOM series of this PatientID and date on the same voxels",
     )
 

@@ -148,7 +148,9 @@ class Desk:
             volume = None
             try:
                 if header.kind == "label map":
-                    volume = volume_beside(header, [one.scan for one in series])
+                    volume, note = volume_beside(header, [one.scan for one in series], self.settings)
+                    if note:
+                        self._remark(series, volume, note)
                 else:
                     volume = target_volume(header, [one.key for one in series]).volume_id
                 if header.problem:
@@ -161,6 +163,13 @@ class Desk:
                         one.scan = replace(one.scan, problem=error.message)
         rivals = [self._give(one, wanted[one.scan.series_uid]) for one in series if one.scan.series_uid in wanted]
         return stray, [found for found in rivals if found is not None]
+
+    def _remark(self, series: Sequence[Candidate], volume: str, note: str) -> None:
+        """Keep what was decided about a volume with it."""
+        self.notes.append((volume, note))
+        for one in series:
+            if one.scan.series_uid == volume and note not in one.scan.notes:
+                one.scan = replace(one.scan, notes=(*one.scan.notes, note))
 
     def _segmentations(self, headers: Sequence[Header]) -> Iterator[Header]:
         """Yield the segmentations in order of path; second copies and masks of no interest are ignored."""

@@ -189,6 +189,12 @@ class ArchiveSettings(BaseModel):
         "series description, content label, creator, manufacturer, algorithm, UIDs and file name. Empty: rivals "
         "make the visit unusable, because no rule can tell which one is meant.",
     )
+    series_preference: Selection = Field(
+        (),
+        description="Which of rival series of one visit is measured, where several show liver lesions or fit one label "
+        "map: patterns, best first, searched in 'MODALITY PHASE SERIES_UID', as in 'CT PORTAL_VENOUS 1.2.3'. What "
+        "none of them matches comes after, in the order: modality of the baseline, portal venous, thin slices.",
+    )
     fractional_threshold: float = Field(
         0.5, gt=0, le=1, description="A fractional segment marks a voxel from this share on; one half keeps the volume."
     )

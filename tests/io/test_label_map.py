@@ -193,6 +193,7 @@ def _dicom(folder: Path, name: str, *, shift_mm: float = 0.0, day: int = 4) -> N
         study_uid=uid_of("study", day),
         frame_of_reference_uid=uid_of("frame"),
         series_number=1,
+        series_description=name,
     )
     write_series(volume, header, folder / "images" / "anywhere" / name)
 
@@ -216,12 +217,29 @@ def test_a_map_on_the_voxels_of_a_dicom_series_belongs_to_it(tmp_path: Path, nam
     assert np.array_equal(found.lesions > 0, ONE > 0)
 
 
-def test_a_map_that_fits_two_dicom_series_is_refused(tmp_path: Path) -> None:
-    """Two phases on the same voxels: nothing tells which one was drawn on."""
-    _dicom(tmp_path, "arterial")
-    _dicom(tmp_path, "portal")
+def _map_on_two_series(tmp_path: Path, texts: tuple[str, str], preference: tuple[str, ...] = ()) -> Any:
+    for text in texts:
+        _dicom(tmp_path, text)
     _nifti(tmp_path / "images" / "P-1" / "2021-05-04" / "scan_seg.nii.gz", ONE)
-    study = open_study(tmp_path, SETTINGS, LabelSettings.model_validate({"hepatic": 1}))
+    settings = ArchiveSettings(series_preference=preference)
+    return open_study(tmp_path, settings, LabelSettings.model_validate({"hepatic": 1}))
+
+
+@pytest.mark.parametrize(
+    ("preference", "phase"), [((), "PORTAL_VENOUS"), (("arterial",), "ARTERIAL"), (("none", "portal"), "PORTAL_VENOUS")]
+)
+def test_a_map_that_fits_two_dicom_series_goes_to_the_one_that_is_preferred(
+    tmp_path: Path, preference: tuple[str, ...], phase: str
+) -> None:
+    """Two phases on the same voxels: portal venous, unless the settings say otherwise; a note says so."""
+    study = _map_on_two_series(tmp_path, ("arterial", "portal"), preference)
+    (scan,) = study.subjects[0].visits[0].measured_scans
+    assert scan.phase_of_contrast == phase
+    assert any("fits 2 series" in note for note in scan.notes)
+
+
+def test_a_map_that_fits_two_dicom_series_without_a_reason_to_prefer_one_is_refused(tmp_path: Path) -> None:
+    study = _map_on_two_series(tmp_path, ("first", "second"))
     assert not study.subjects[0].visits[0].usable
     assert any("several DICOM series" in problem.message for problem in study.problems)
 

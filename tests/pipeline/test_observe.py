@@ -44,7 +44,11 @@ def _scan(series_uid: str, day: dt.date, **changes: object) -> Scan:
 
 
 def _observe(
-    visits: Sequence[tuple[Scan, ...]], made: Mapping[str, Made | LesiontrackError], **facts: object
+    visits: Sequence[tuple[Scan, ...]],
+    made: Mapping[str, Made | LesiontrackError],
+    *,
+    settings: Settings | None = None,
+    **facts: object,
 ) -> Observed:
     def read(scan: Scan) -> Made:
         found = made[scan.series_uid]
@@ -57,7 +61,7 @@ def _observe(
         visits=tuple(Visit(timepoint=n, scans=scans) for n, scans in enumerate(visits)),
         clinical=ClinicalFacts(**facts),  # type: ignore[arg-type]
     )
-    return observe(subject, read, Settings())
+    return observe(subject, read, settings or Settings())
 
 
 DAYS = [dt.date(2024, 1, 8) + dt.timedelta(days=56 * n) for n in range(3)]
@@ -72,6 +76,14 @@ def test_a_lesion_on_two_scans_of_a_visit_counts_once() -> None:
     assert len(seen.history.lesions) == len(seen.history.tracks) == 4
     assert any("left out" in note for note in seen.notes)
     assert sum(int(labels.max() > 0) for _, labels in seen.label_maps.values()) == 1
+
+
+def test_the_settings_choose_among_rival_scans() -> None:
+    """Against the default order: the arterial scan, because the settings name it."""
+    scans = (_scan("1", DAYS[0], phase_of_contrast="ARTERIAL"), _scan("2", DAYS[0], phase_of_contrast="PORTAL_VENOUS"))
+    settings = Settings.model_validate({"archive": {"series_preference": ["CT ARTERIAL"]}})
+    seen = _observe([scans], {"1": _made("1", CENTRES), "2": _made("2", CENTRES)}, settings=settings)
+    assert {x.series_uid for x in seen.history.lesions} == {"1"}
 
 
 def test_a_scan_that_shows_the_liver_without_lesions_does_not_hide_those_of_another() -> None:
