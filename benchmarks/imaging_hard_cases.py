@@ -81,7 +81,9 @@ def answers_by_simpleitk() -> dict[str, str]:
     names, answers = list(CASES), dict[str, str]()
     while len(answers) < len(names):
         done = _by_itself("--from", names[len(answers)])
-        answers.update(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
+        for line in done.stdout.splitlines():
+            name, _, answer = line.partition(" ")
+            answers[name] = answer
         if done.returncode < 0:
             answers[names[len(answers)]] = f"crash {-done.returncode}"
         elif done.returncode:
