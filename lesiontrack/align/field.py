@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lesiontrack.align.grids import lps_grid, points_of
 from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
@@ -26,33 +27,33 @@ def scan_box(scan: Grid, spacing_mm: float, margin_mm: float = 12.0) -> Grid:
     points = scan.to_lps_mm(corners.astype(np.float64))
     start = points.min(axis=0) - margin_mm
     size = np.ceil((points.max(axis=0) + margin_mm - start) / spacing_mm).astype(int) + 1
-    steps = np.array([[0.0, 0.0, spacing_mm], [0.0, spacing_mm, 0.0], [spacing_mm, 0.0, 0.0]])
-    return Grid.from_axes(shape=(int(size[2]), int(size[1]), int(size[0])), origin_lps_mm=start, steps_lps_mm=steps)
+    return lps_grid(tuple(size[::-1]), start, spacing_mm)
 
 
 def nodes(grid: Grid) -> Points:
     """Return the (n, 3) positions of a grid's nodes, LPS mm, in array order."""
-    index = np.indices(grid.shape).reshape(3, -1).T
-    return grid.to_lps_mm(index.astype(np.float64))
+    return points_of(grid).reshape(-1, 3)
 
 
 def backward_map(
-    later: Prepared, *, body: Points, liver: Points, landmarks: Landmarks, smoothness_mm: float, spacing_mm: float
+    later: Prepared, *, body: Points, liver: Transform, landmarks: Landmarks, smoothness_mm: float, spacing_mm: float
 ) -> Transform:
     """Return the map of the later scan's points to the earlier's.
 
-    In and near the liver it is the liver's affine and the displacement that the landmarks imply; further away it gives
+    In and near the liver it is the liver's own map and the displacement that the landmarks imply; further away it gives
     way to the rigid map of the body.
 
     Parameters
     ----------
-    body, liver
-        (4, 4) affines, later LPS mm to earlier LPS mm.
+    body
+        (4, 4) affine, later LPS mm to earlier LPS mm.
+    liver
+        Map of the liver alone.
     landmarks
         On the later scan's points, displacement after ``liver``.
     """
-    if not len(landmarks.points_lps_mm) and np.array_equal(body, liver):
-        return Transform(affine=liver)
+    if not len(landmarks.points_lps_mm) and liver.displacement_mm is None and np.array_equal(body, liver.affine):
+        return liver
     grid = scan_box(later.scan, spacing_mm)
     at = nodes(grid)
     share = _liver_share(later, at)
@@ -60,7 +61,7 @@ def backward_map(
     moved = at @ body[:3, :3].T + body[:3, 3]
     displacement = np.zeros_like(at)
     near = at[close]
-    by_liver = near @ liver[:3, :3].T + liver[:3, 3] + landmarks.predict(near, smoothness_mm=smoothness_mm)
+    by_liver = liver.apply(near) + landmarks.predict(near, smoothness_mm=smoothness_mm)
     displacement[close] = (by_liver - moved[close]) * share[close, None]
     return Transform(affine=body, displacement_mm=displacement.reshape(*grid.shape, 3).astype(np.float32), grid=grid)
 

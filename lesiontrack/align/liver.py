@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lesiontrack.align.grids import points_of
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.align.settings import AlignSettings
+from lesiontrack.domain.geometry import Transform
 
 __all__ = ["LiverFit", "compose", "fit_liver", "liver_overlap", "volume_ratio"]
 
@@ -23,6 +25,7 @@ _SCALES_MM = (12.0, 8.0, 5.0, 4.0)
 _STEPS = 6
 # Coarse tries use every n-th sample, from turns of a fifth of a radian about each axis; the best are refined.
 _COARSE = 4
+_EVERY = 2
 _REFINED = 3
 _TURN = 0.2
 _TURNS = np.concatenate([np.zeros((1, 3)), _TURN * np.eye(3), -_TURN * np.eye(3)])
@@ -99,37 +102,34 @@ def fit_liver(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Li
     return LiverFit(affine=affine, rigid=rigid, method="affine", cost_mm=problem.cost(full))
 
 
-def liver_overlap(
-    earlier: Prepared, later: Prepared, mapped_lps_mm: Points, inside: NDArray[np.bool_]
-) -> tuple[float, float] | None:
+def liver_overlap(earlier: Prepared, later: Prepared, backward: Transform) -> tuple[float, float] | None:
     """Return Dice and the share of the later liver that falls into the earlier, where both scans see.
+
+    Every other voxel of the working grid along each axis is asked.
 
     Parameters
     ----------
-    mapped_lps_mm
-        (n, 3) voxel centres of ``later.grid`` (all of them, flattened), mapped into the earlier scan's space.
-    inside
-        (n,) which of them are liver in the later scan.
+    backward
+        Later LPS mm to earlier LPS mm.
+
+    Returns
+    -------
+    None without both livers.
     """
-    if earlier.distance_mm is None:
+    if earlier.distance_mm is None or later.distance_mm is None:
         return None
-    seen = earlier.scan.contains(mapped_lps_mm) & later.scan.contains(_centres(later))
-    old = sample(earlier.distance_mm.astype(np.float32), earlier.grid.to_index(mapped_lps_mm)) < 0
-    old &= _in_array(earlier, mapped_lps_mm)
+    every = (slice(None, None, _EVERY),) * 3
+    points = points_of(later.grid)[every].reshape(-1, 3)
+    mapped = backward.apply(points)
+    inside = later.distance_mm[every].ravel() < 0
+    seen = earlier.scan.contains(mapped) & later.scan.contains(points)
+    old = sample(earlier.distance_mm.astype(np.float32), earlier.grid.to_index(mapped)) < 0
+    old &= earlier.grid.contains(mapped)
     both = float(np.count_nonzero(old & inside & seen))
     a, b = float(np.count_nonzero(old & seen)), float(np.count_nonzero(inside & seen))
     if a + b == 0:
         return None
     return 2.0 * both / (a + b), both / b if b else 0.0
-
-
-def _centres(prepared: Prepared) -> Points:
-    index = np.indices(prepared.grid.shape).reshape(3, -1).T
-    return prepared.grid.to_lps_mm(index.astype(np.float64))
-
-
-def _in_array(prepared: Prepared, points_lps_mm: Points) -> NDArray[np.bool_]:
-    return prepared.grid.contains(points_lps_mm)
 
 
 def sample(values: NDArray[np.float32], index_kji: Points) -> Points:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lesiontrack.align.body import fit_body
 from lesiontrack.align.constellation import Constellation, Matched, candidate_shifts, match
-from lesiontrack.align.field import backward_map, folding, inverse_map, nodes
+from lesiontrack.align.engines import engine
+from lesiontrack.align.field import backward_map, folding, inverse_map
 from lesiontrack.align.liver import compose, fit_liver, liver_overlap, volume_ratio
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.align.settings import AlignSettings
@@ -22,14 +23,16 @@ __all__ = ["align"]
 
 Points = NDArray[np.float64]
 
+# Overlap (Dice) that the images may cost before the surfaces are believed instead.
+_OVERLAP_LOSS = 0.03
 _NO_LANDMARKS = Landmarks.between(np.zeros((0, 3)), np.zeros((0, 3)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Start:
-    """Where matching begins: a later-to-earlier affine, and what it came from."""
+    """Where matching begins: a later-to-earlier map, and what it came from."""
 
-    affine: Points
+    way: Transform
     name: str
 
 
@@ -45,7 +48,8 @@ def align(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Regist
     """Bring an earlier and a later scan together, the later one being fixed.
 
     The annealed constellation of the lesions decides where there are enough of them; the livers' surfaces give the
-    start and the check; the body's rigid fit serves what lies outside the liver and scans without a marked liver.
+    start and the check; between them the images show how the liver bent inside; the body's rigid fit serves what lies
+    outside the liver and scans without a marked liver.
     Deterministic: no random numbers, one thread wherever sums could depend on it, lesions in order of position.
 
     Returns
@@ -62,18 +66,19 @@ def align(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Regist
     )
     liver = fit_liver(earlier, later, settings)
     body = _body(earlier, later, None if liver is None else liver.rigid)
-    starts = [] if liver is None else [_Start(affine=liver.affine, name=f"liver-{liver.method}")]
+    starts = [] if liver is None else [_Start(way=Transform(affine=liver.affine), name=f"liver-{liver.method}")]
     if liver is None:
-        starts.append(_Start(affine=body, name="body-rigid"))
+        starts.append(_Start(way=Transform(affine=body), name="body-rigid"))
     ratio = volume_ratio(earlier, later)
     resected = ratio is not None and ratio <= settings.resection_volume_fraction
     found = _best(lesions, starts, resected=resected, settings=settings)
+    found = _inside(earlier, later, lesions, found, settings)
     enough = found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks
     landmarks = found.matched.landmarks if enough and found.matched is not None else _NO_LANDMARKS
     backward = backward_map(
         later,
-        body=body if len(earlier.other_points_lps_mm) or len(later.other_points_lps_mm) else found.start.affine,
-        liver=found.start.affine,
+        body=body if len(earlier.other_points_lps_mm) or len(later.other_points_lps_mm) else found.start.way.affine,
+        liver=found.start.way,
         landmarks=landmarks,
         smoothness_mm=settings.smoothness_end_mm,
         spacing_mm=settings.field_spacing_mm,
@@ -113,18 +118,33 @@ def _best(lesions: Constellation, starts: list[_Start], *, resected: bool, setti
         return best
     matched = 0 if best.matched is None else len(best.matched.fixed)
     if resected or matched < 0.7 * fewer:
-        linear = best.start.affine[:3, :3]
+        linear = best.start.way.affine[:3, :3]
         # A surface fit to a remnant may turn and scale it wrongly: try the votes without the affine's turn as well.
         for turn, label in ((linear, "votes"), (np.eye(3), "votes-unturned")):
             for shift in candidate_shifts(lesions, turn):
                 affine = compose(turn, np.zeros(3), shift)
-                best = max(best, _try(lesions, _Start(affine=affine, name=label), settings), key=_score)
+                best = max(best, _try(lesions, _Start(way=Transform(affine=affine), name=label), settings), key=_score)
     return best
 
 
+def _inside(
+    earlier: Prepared, later: Prepared, lesions: Constellation, found: _Found, settings: AlignSettings
+) -> _Found:
+    """Let the images inside the liver bend the best start, unless the lesions then agree less or the livers part."""
+    way = engine(settings)(earlier, later, found.start.way)
+    if way is None:
+        return found
+    start = _Start(way=way, name=f"{found.start.name}+{settings.engine}")
+    if min(len(lesions.fixed_lps_mm), len(lesions.moving_lps_mm)) >= settings.min_landmarks:
+        return max(_try(lesions, start, settings), found, key=_score)
+    before, after = (liver_overlap(earlier, later, one) for one in (found.start.way, way))
+    if after is not None and before is not None and after[0] < before[0] - _OVERLAP_LOSS:
+        return found
+    return _try(lesions, start, settings) if found.matched is not None else replace(found, start=start)
+
+
 def _try(lesions: Constellation, start: _Start, settings: AlignSettings) -> _Found:
-    matched = match(lesions, Transform(affine=start.affine), settings)
-    return _Found(start=start, matched=matched)
+    return _Found(start=start, matched=match(lesions, start.way, settings))
 
 
 def _score(found: _Found) -> float:
@@ -137,10 +157,7 @@ def _judged(
     """Fill in the measures of trust and decide on it."""
     ratio = volume_ratio(earlier, later)
     resected = ratio is not None and ratio <= settings.resection_volume_fraction
-    overlap = None
-    if later.distance_mm is not None:
-        inside = later.distance_mm.ravel() < 0
-        overlap = liver_overlap(earlier, later, registration.backward.apply(nodes(later.grid)), inside)
+    overlap = liver_overlap(earlier, later, registration.backward)
     residual = None
     if found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks:
         residual = float(np.sqrt((found.matched.residual_mm**2).mean()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["AlignSettings"]
@@ -12,6 +14,11 @@ class AlignSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    engine: Literal["blocks", "elastix", "surface"] = Field(
+        default="blocks",
+        description="What follows the inside of the liver between its surfaces and its lesions: blocks (our own, numpy "
+        "and scipy alone), elastix (the extra of that name; several times the time) or surface (nothing does).",
+    )
     spacing_mm: float = Field(
         default=3.0,
         ge=1.0,

@@ -138,7 +138,9 @@ def _without_specks(
 
 
 def _separated(part: Part, grid: Grid, settings: MeasureSettings) -> list[Part]:
-    """Separate touching lesions in one component."""
+    """Separate touching lesions in one component; where the volume's edge cuts it, its fill tells nothing."""
+    if any(s.start == 0 or s.stop == n for s, n in zip(part.box, grid.shape, strict=True)):
+        settings = settings.model_copy(update={"lobulated_fill": 0.0})
     pieces = separate(part.mask, _crop_grid(grid, part.box), settings)
     if pieces.count == 1:
         several = pieces.max_components[0] > 1

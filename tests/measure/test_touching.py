@@ -135,3 +135,24 @@ def test_empty_slices_around_a_mask_change_nothing() -> None:
     grid = grid_of(5.0)
     mask = ball(grid, (25, 30, 30), 10) | ball(grid, (43, 30, 30), 10)
     assert (separate(mask, grid, SETTINGS).labels == split(mask, grid).labels).all()
+
+
+def test_a_small_lesion_on_two_slices_is_not_cut_between_them() -> None:
+    """Two discs side by side, each on a slice of its own: what lies between the slices nobody has seen."""
+    grid = grid_of(5.0)
+    mask = np.zeros(grid.shape, dtype=bool)
+    mask[5, 28:33, 26:31] = mask[6, 31:36, 29:34] = True
+    pieces = split(mask, grid)
+    assert pieces.count == 1
+    in_plane = np.zeros_like(mask)
+    in_plane[5:8] = (ball(grid, (20, 30, 30), 7) | ball(grid, (32.5, 30, 30), 7))[6]
+    assert split(in_plane, grid).count == 2
+
+
+@pytest.mark.parametrize("apart", [1.1, 1.2])
+def test_bodies_that_overlap_without_a_neck_are_counted_as_maybe_two(apart: float) -> None:
+    grid = grid_of(1.0)
+    together = ball(grid, (25.2, 30, 30), 10) | ball(grid, (25.2 + 10 * apart, 30, 30), 9)
+    pieces = split(together, grid)
+    assert (pieces.count, pieces.certainty, pieces.max_components) == (1, (Certainty.CONFLUENT,), (2,))
+    assert split(together, grid, MeasureSettings(lobulated_fill=0.0, confluent_neck_ratio=0.75)).max_components == (1,)

@@ -1,0 +1,163 @@
+"""What the images inside the liver say of how it bent: vessels and the texture around them, followed block by block.
+
+Every block of the later liver is compared with the earlier one at all displacements within reach; the displacements
+of all blocks are then found together, each held ever closer to the smooth mean of its neighbours (coupled convex
+optimisation: Steinbruecker et al. 2009, ICCV; Heinrich et al. 2014, MICCAI; Siebert et al. 2021, arXiv:2111.03096).
+Nothing is random and nothing is descended, so no start is too far that lies within reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lesiontrack.align.descriptor import self_similarity
+from lesiontrack.align.grids import composed, lps_grid, points_of
+from lesiontrack.align.prepare import Prepared
+from lesiontrack.domain.geometry import Grid, Transform
+
+__all__ = ["follow_interior"]
+
+Points = NDArray[np.float64]
+Field = NDArray[np.float32]
+Ints = NDArray[np.intp]
+
+# Voxels this far outside the liver take part: its surface is the strongest edge, what lies behind moves otherwise.
+_SHELL_MM = 4.0
+_CONTROL_MM = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One round of search.
+
+    Attributes
+    ----------
+    step, reach
+        Voxels from one displacement to the next; how many steps in each direction.
+    width
+        Standard deviation of the smoothing, in controls.
+    stride
+        Every how-manieth voxel takes part.
+    """
+
+    step: int
+    reach: int
+    width: float
+    stride: int
+
+
+_LEVELS = (_Level(2, 4, 2.0, 8), _Level(1, 2, 1.3, 3), _Level(1, 2, 1.0, 3))
+_COUPLING = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+
+
+def follow_interior(earlier: Prepared, later: Prepared, start: Transform) -> Transform | None:
+    """Refine a map of the later scan's points to the earlier's by what both images show inside the liver.
+
+    Returns
+    -------
+    Transform
+        The affine of ``start`` and a displacement on a grid around the later liver; None without a liver in the later
+        scan, or where either image shows nothing.
+    """
+    if later.distance_mm is None or not later.image.any() or not earlier.image.any():
+        return None
+    pair, current = _Pair(earlier, later), start
+    for level in _LEVELS:
+        current = pair.refined(current, level)
+    return current
+
+
+class _Pair:
+    """Two prepared scans and what of them does not change from level to level."""
+
+    def __init__(self, earlier: Prepared, later: Prepared) -> None:
+        assert later.distance_mm is not None
+        self.earlier = earlier
+        self.grid = later.grid
+        self.points = points_of(later.grid)
+        self.mask = later.distance_mm < _SHELL_MM
+        self.fixed = self_similarity(later.image.astype(np.float32))
+        self.image = earlier.image.astype(np.float32)
+
+    def refined(self, start: Transform, level: _Level) -> Transform:
+        """Return the map after one round of search."""
+        there = start.apply(self.points)
+        index = np.moveaxis(self.earlier.grid.to_index(there), -1, 0)
+        moving = ndimage.map_coordinates(self.image, index, order=1, mode="nearest", output=np.float32)
+        seen = self.earlier.scan.contains(there) & self.earlier.grid.contains(there)
+        lattice = _Lattice(self.grid, self.mask, level)
+        cost = _costs(self.fixed, self_similarity(moving), seen, lattice, level)
+        return composed(start, lattice.grid, lattice.coupled(cost, level) * float(self.grid.spacing_mm[0]))
+
+
+class _Lattice:
+    """Blocks of voxels of one level: which voxel is in which block, and how blocks smooth."""
+
+    def __init__(self, grid: Grid, mask: NDArray[np.bool_], level: _Level) -> None:
+        self.block = max(round(_CONTROL_MM / float(grid.spacing_mm[0])), 1)
+        voxels = np.argwhere(mask)
+        voxels = voxels[voxels @ np.array([1, 2, 4]) % level.stride == 0]
+        self.voxels = voxels
+        self.shape = tuple(int(-(-n // self.block)) for n in mask.shape)
+        cells = np.ravel_multi_index(tuple((voxels // self.block).T), self.shape)
+        self.used, self.member = np.unique(cells, return_inverse=True)
+        self.size = np.bincount(self.member).astype(np.float32)
+        origin = grid.to_lps_mm(np.full(3, (self.block - 1) / 2.0))
+        self.grid = lps_grid(self.shape, origin, self.block * float(grid.spacing_mm[0]))
+
+    def smooth(self, values: Field, width: float) -> Field:
+        """Average (blocks, c) over neighbouring blocks, each by how many voxels it has; (k, j, i, c) everywhere."""
+        weight = np.zeros(int(np.prod(self.shape)), dtype=np.float32)
+        weight[self.used] = self.size / self.block**3
+        spread = np.zeros((len(weight), values.shape[1]), dtype=np.float32)
+        spread[self.used] = values * weight[self.used, None]
+        sigma = (width, width, width, 0)
+        top = ndimage.gaussian_filter(spread.reshape(*self.shape, -1), sigma, mode="constant", truncate=3.0)
+        bottom = ndimage.gaussian_filter(weight.reshape(self.shape), width, mode="constant", truncate=3.0)
+        return np.asarray(top / np.maximum(bottom, 1e-6)[..., None], dtype=np.float32)
+
+    def coupled(self, cost: Field, level: _Level) -> Field:
+        """Return the displacement (k, j, i, 3) in voxels along x, y, z."""
+        steps = _steps(level).astype(np.float32)
+        length = (steps**2).sum(axis=1)
+        chosen = steps[cost.argmin(axis=1)]
+        field = self.smooth(chosen, level.width)
+        for weight in _COUPLING:
+            near = field.reshape(-1, 3)[self.used]
+            apart = length[None] - 2.0 * near @ steps.T
+            chosen = steps[(cost + weight * apart).argmin(axis=1)]
+            field = self.smooth(chosen, level.width)
+        return field[..., ::-1]
+
+
+def _steps(level: _Level) -> Ints:
+    """Return all displacements of a level, (n, 3) voxels k, j, i."""
+    axis = level.step * np.arange(-level.reach, level.reach + 1)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _costs(fixed: Field, moving: Field, seen: NDArray[np.bool_], lattice: _Lattice, level: _Level) -> Field:
+    """Return (blocks, displacements) how unlike the images are, where the earlier scan does not see: the mean."""
+    pad = level.reach * level.step
+    padded = np.pad(moving, ((pad, pad), (pad, pad), (pad, pad), (0, 0)), mode="edge")
+    visible = np.pad(seen, pad, mode="edge").ravel()
+    flat = padded.reshape(-1, padded.shape[-1])
+    at = np.ravel_multi_index(tuple((lattice.voxels + pad).T), padded.shape[:3])
+    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
+    here = fixed[tuple(lattice.voxels.T)]
+    steps = _steps(level)
+    total = np.empty((len(lattice.used), len(steps)), dtype=np.float32)
+    counted = np.empty_like(total)
+    for number, step in enumerate(steps):
+        moved = at + int(step @ strides)
+        apart = here - flat[moved]
+        unlike = np.einsum("nc,nc->n", apart, apart) * visible[moved]
+        total[:, number] = np.bincount(lattice.member, weights=unlike, minlength=len(lattice.used))
+        counted[:, number] = np.bincount(lattice.member, weights=visible[moved], minlength=len(lattice.used))
+    mean = float(total.sum() / max(float(counted.sum()), 1.0))
+    known = (total + mean * (lattice.size[:, None] - counted)) / lattice.size[:, None]
+    return np.asarray(known, dtype=np.float32)
