@@ -8,9 +8,7 @@ drawn unevenly. The truth is the map that the images were sampled with: lesion `
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +20,15 @@ from lesiontrack.align import AlignSettings, Prepared, prepare
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.lesion import Lesion
 from lesiontrack.domain.study import ClinicalFacts, Scan, Subject, Visit
-from lesiontrack.measure import MeasureSettings, measure
+from lesiontrack.measure import MeasureSettings, count, measure
 
 __all__ = ["Imaged", "ImagedPlan", "Look", "imaged", "LOOKS"]
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
 
+METASTASES = Segment(label=1, name="metastases", kind=SegmentKind.LESION, site="LIVER")
+_CORNERS = np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)])
 _CELL_MM = 2.5
 _LOW_MM, _HIGH_MM = np.array([-125.0, -100.0, -115.0]), np.array([145.0, 100.0, 115.0])
 _KNOT_MM = 65.0
@@ -150,10 +150,8 @@ def _liver_distance(rng: np.random.Generator, points: Points, litres: float) -> 
         axes = np.array(size) * np.exp(rng.normal(0.0, 0.12, 3)) / 1.6
         turned = (points - at) @ Rotation.from_rotvec(rng.normal(0.0, 0.25, 3)).as_matrix()
         total += np.exp(-0.5 * ((turned / axes) ** 2).sum(axis=-1))
-    total += 0.05 * ndimage.gaussian_filter(rng.standard_normal(total.shape), 6.0) / 0.02
-    edge = np.min((points - _LOW_MM < 12) | (_HIGH_MM - points < 12), axis=-1) | np.any(
-        (points - _LOW_MM < 12) | (_HIGH_MM - points < 12), axis=-1
-    )
+    total += 2.5 * ndimage.gaussian_filter(rng.standard_normal(total.shape), 6.0)
+    edge = np.any((points - _LOW_MM < 12) | (_HIGH_MM - points < 12), axis=-1)
     total[edge] = 0.0
     count = int(litres * 1e6 / _CELL_MM**3)
     level = np.partition(total.ravel(), -count)[-count]
@@ -177,7 +175,7 @@ def _tree(rng: np.random.Generator, points: Points, root: Points, inside: NDArra
             _carve(distance, a, b, size)
         nodes += [middle, goal]
         sizes += [size, size]
-    return (np.clip(0.5 - distance / _CELL_MM, 0, 1) * inside).astype(np.float32)
+    return np.asarray(np.clip(0.5 - distance / _CELL_MM, 0, 1) * inside, dtype=np.float32)
 
 
 def _carve(distance: Field, a: Points, b: Points, radius: float) -> None:
@@ -197,12 +195,12 @@ def _carve(distance: Field, a: Points, b: Points, radius: float) -> None:
 def _body(rng: np.random.Generator) -> tuple[float, float, Field]:
     """Return half width, half depth and a lattice of lumps (20 mm) for what lies around the liver."""
     lumps = ndimage.gaussian_filter(rng.standard_normal((40, 40, 40)).astype(np.float32), 0.9, mode="wrap")
-    return float(rng.uniform(150, 180)), float(rng.uniform(105, 130)), lumps / lumps.std()
+    return float(rng.uniform(150, 180)), float(rng.uniform(105, 130)), np.asarray(lumps / lumps.std(), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pose:
-    """Patient space to own space at a visit: ``r = M (p - t)``, ``q = r + u(r)``, u a cubic B-spline, the body rigid."""
+    """Patient to own space at a visit: ``r = M (p - t)``, ``q = r + u(r)``, u a cubic B-spline; the body is rigid."""
 
     linear: Points
     shift: Points
@@ -260,9 +258,7 @@ class _Tumour:
     @classmethod
     def draw(cls, rng: np.random.Generator, centre: Points, radius: float) -> _Tumour:
         axes = rng.normal(size=(4, 3))
-        return cls(
-            centre, radius, axes / np.linalg.norm(axes, axis=1, keepdims=True), rng.uniform(-0.28, 0.28, 4)
-        )
+        return cls(centre, radius, axes / np.linalg.norm(axes, axis=1, keepdims=True), rng.uniform(-0.28, 0.28, 4))
 
     def level(self, offset: Points, factor: float) -> NDArray[np.float64]:
         """Return distance along the ray over the radius there; below 1 inside."""
@@ -323,7 +319,10 @@ def _centres(rng: np.random.Generator, plan: ImagedPlan, anatomy: _Anatomy, radi
     for radius in radii:
         for attempt in range(3000):
             centre = places[int(rng.integers(len(places)))] + rng.uniform(-1.2, 1.2, 3)
-            gaps = [np.linalg.norm(centre - o) - max(spacing, 1.45 * (radius + r)) for o, r in zip(found, radii, strict=False)]
+            gaps = [
+                np.linalg.norm(centre - o) - max(spacing, 1.45 * (radius + r))
+                for o, r in zip(found, radii, strict=False)
+            ]
             if min(gaps, default=1.0) > 0:
                 found.append(centre)
                 break
@@ -335,7 +334,8 @@ def _centres(rng: np.random.Generator, plan: ImagedPlan, anatomy: _Anatomy, radi
 def _grid(rng: np.random.Generator, plan: ImagedPlan, pose: _Pose, corners: Points) -> Grid:
     """Return the scan's grid: liver and some of the body; now and then a field of view that cuts the liver."""
     at = pose.patient(corners)
-    low, high = at.min(axis=0) - [35, 30, 0], at.max(axis=0) + [35, 30, 0]
+    around = np.array([35.0, 30.0, 0.0])
+    low, high = at.min(axis=0) - around, at.max(axis=0) + around
     low[2], high[2] = low[2] - rng.uniform(10, 50), high[2] + rng.uniform(10, 40)
     if plan.cut_views and rng.random() < 0.5:
         cut = rng.uniform(0.06, 0.22) * (at[:, 2].max() - at[:, 2].min())
@@ -432,7 +432,9 @@ class _Maker:
             grid=grid,
             liver=None if visit in plan.unmarked else liver | (labels > 0),
             lesions=(labels > 0).astype(np.uint16),
-            segments=(Segment(label=1, name="metastases", kind=SegmentKind.LESION, site="LIVER"),) if labels.any() else (),
+            segments=(Segment(label=1, name="metastases", kind=SegmentKind.LESION, site="LIVER"),)
+            if labels.any()
+            else (),
         )
         date = START + dt.timedelta(days=56 * visit)
         found = measure(volume, segmentation, timepoint=visit, date=date, settings=MeasureSettings())
@@ -466,7 +468,9 @@ class _Maker:
         for number in there:
             tumour, factor = self.course.tumours[number], float(self.course.factor[visit, number])
             reach = 2.0 * tumour.radius * factor + 6.0
-            ends = grid.to_index(at[number] + reach * np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)]))
+            ends = grid.to_index(
+                at[number] + reach * np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)])
+            )
             low = np.clip(np.floor(ends.min(axis=0)).astype(int), 0, grid.shape)
             high = np.clip(np.ceil(ends.max(axis=0)).astype(int) + 1, 0, grid.shape)
             if (high <= low).any():
@@ -499,8 +503,6 @@ class _Maker:
         resected: bool,
     ) -> None:
         """Keep the truth of a visit; a lesion found is the true one that most of its voxels belong to."""
-        from lesiontrack.measure import count
-
         for lesion in lesions:
             inside = labels[label_map == lesion.lesion_id]
             self.truth[(visit, lesion.lesion_id)] = int(np.bincount(inside).argmax()) - 1

@@ -209,14 +209,19 @@ def _is_measured(lesion: Lesion, before: list[Lesion], *, liver_done: bool) -> b
 
 
 def _partners(prepared: list[Prepared], now: Prepared) -> list[Prepared]:
-    """Return the scans to align with: of the previous visit and of the first one, those that show the same region."""
-    earlier = [
-        p for p in prepared if p.timepoint < now.timepoint and (p.distance_mm is None) == (now.distance_mm is None)
-    ]
+    """Return the scans to align with: of the previous visit and of the first one, those that show the same region.
+
+    A scan shows the liver when its segmentation marks it, or a lesion in it.
+    """
+    earlier = [p for p in prepared if p.timepoint < now.timepoint and _shows_liver(p) == _shows_liver(now)]
     if not earlier:
         return []
     wanted = {earlier[0].timepoint, earlier[-1].timepoint}
     return [p for p in earlier if p.timepoint in wanted]
+
+
+def _shows_liver(prepared: Prepared) -> bool:
+    return prepared.distance_mm is not None or len(prepared.points_lps_mm) > 0
 
 
 def _slices_that_cover(labels: NDArray[np.uint16], numbers: list[int]) -> list[int]:

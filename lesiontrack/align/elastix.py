@@ -6,6 +6,7 @@ Klein et al. 2010, IEEE TMI 29:196-205. Follow-up fixed, so that only tissue tha
 from __future__ import annotations
 
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
 from lesiontrack.errors import SettingsError
 
-__all__ = ["follow_by_elastix"]
+__all__ = ["follow_by_elastix", "require_elastix"]
 
 _MASK_MM = 8.0
 _CONTROL_MM = 9.0
@@ -49,7 +50,9 @@ def follow_by_elastix(
     """
     if later.distance_mm is None or not later.image.any() or not earlier.image.any():
         return None
-    itk = _itk()
+    require_elastix()
+    import itk
+
     there = start.apply(points_of(later.grid))
     index = np.moveaxis(earlier.grid.to_index(there), -1, 0)
     moving = ndimage.map_coordinates(
@@ -64,20 +67,15 @@ def follow_by_elastix(
     return composed(start, lattice, np.stack(moved, axis=-1).astype(np.float32))
 
 
-def _itk() -> Any:
+def require_elastix() -> None:
+    """Raise a SettingsError that names the extra when itk-elastix is not installed; nothing is imported yet."""
     try:
-        import itk
-    except ImportError as error:
+        version("itk-elastix")
+    except PackageNotFoundError as error:
         raise SettingsError(
             'align.engine = "elastix" needs the extra: pip install "lesiontrack-crlm[elastix]"',
             found="itk-elastix is not installed",
         ) from error
-    if not hasattr(itk, "ParameterObject"):
-        raise SettingsError(
-            'align.engine = "elastix" needs the extra: pip install "lesiontrack-crlm[elastix]"',
-            found="itk without itk-elastix",
-        )
-    return itk
 
 
 def _image(itk: Any, values: NDArray[Any], grid: Grid) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lesiontrack.align.elastix import follow_by_elastix
+from lesiontrack.align.elastix import follow_by_elastix, require_elastix
 from lesiontrack.align.interior import follow_interior
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.align.settings import AlignSettings
 from lesiontrack.domain.geometry import Transform
 
-__all__ = ["Engine", "engine"]
+__all__ = ["Engine", "engine", "require_engine"]
 
 Engine = Callable[[Prepared, Prepared, Transform], Transform | None]
 """(earlier, later, start) -> the start, bent by what both images show; None where they show nothing. Maps lead from
@@ -25,3 +25,9 @@ def engine(settings: AlignSettings) -> Engine:
         "surface": lambda earlier, later, start: None,
     }
     return engines[settings.engine]
+
+
+def require_engine(settings: AlignSettings) -> None:
+    """Raise a SettingsError when the engine of the settings cannot run here; for those who start a long run."""
+    if settings.engine == "elastix":
+        require_elastix()

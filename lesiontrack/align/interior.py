@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from lesiontrack.align.descriptor import self_similarity
 from lesiontrack.align.grids import composed, lps_grid, points_of
+from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
 
@@ -28,6 +30,8 @@ Ints = NDArray[np.intp]
 # Voxels this far outside the liver take part: its surface is the strongest edge, what lies behind moves otherwise.
 _SHELL_MM = 4.0
 _CONTROL_MM = 12.0
+# Without any liver marked, tissue this near to a lesion in it is taken for liver.
+_AROUND_MM = 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +64,42 @@ def follow_interior(earlier: Prepared, later: Prepared, start: Transform) -> Tra
     Returns
     -------
     Transform
-        The affine of ``start`` and a displacement on a grid around the later liver; None without a liver in the later
-        scan, or where either image shows nothing.
+        The affine of ``start`` and a displacement on a grid around the later liver; None where neither a liver nor a
+        lesion says where to look, or where either image shows nothing.
     """
-    if later.distance_mm is None or not later.image.any() or not earlier.image.any():
+    mask = _liver(earlier, later, start)
+    if mask is None or not mask.any() or not later.image.any() or not earlier.image.any():
         return None
-    pair, current = _Pair(earlier, later), start
+    pair, current = _Pair(earlier, later, mask), start
     for level in _LEVELS:
         current = pair.refined(current, level)
     return current
 
 
+def _liver(earlier: Prepared, later: Prepared, start: Transform) -> NDArray[np.bool_] | None:
+    """Return where to look on the later working grid: its liver, else the earlier one's, else around its lesions."""
+    if later.distance_mm is not None:
+        return np.asarray(later.distance_mm < _SHELL_MM)
+    points = points_of(later.grid)
+    if earlier.distance_mm is not None:
+        distance = sample(
+            earlier.distance_mm.astype(np.float32), earlier.grid.to_index(start.apply(points.reshape(-1, 3)))
+        )
+        return np.asarray(distance.reshape(later.grid.shape) < _SHELL_MM)
+    if not len(later.points_lps_mm):
+        return None
+    near = cKDTree(later.points_lps_mm).query(points.reshape(-1, 3), distance_upper_bound=_AROUND_MM)[0]
+    return np.asarray(np.isfinite(near).reshape(later.grid.shape))
+
+
 class _Pair:
     """Two prepared scans and what of them does not change from level to level."""
 
-    def __init__(self, earlier: Prepared, later: Prepared) -> None:
-        assert later.distance_mm is not None
+    def __init__(self, earlier: Prepared, later: Prepared, mask: NDArray[np.bool_]) -> None:
         self.earlier = earlier
         self.grid = later.grid
         self.points = points_of(later.grid)
-        self.mask = later.distance_mm < _SHELL_MM
+        self.mask = mask
         self.fixed = self_similarity(later.image.astype(np.float32))
         self.image = earlier.image.astype(np.float32)
 

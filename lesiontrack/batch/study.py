@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from lesiontrack import __version__
+from lesiontrack.align import require_engine
 from lesiontrack.batch.decided import readings_digest
 from lesiontrack.batch.pool import Job, Outcome, failure_file, process_all, subject_key
 from lesiontrack.batch.progress import Watch
@@ -94,6 +95,7 @@ def run_study(
         If the study as a whole cannot be used.
     """
     settings = study_settings(study_folder, settings_file)
+    require_engine(settings.align)
     _prepare_out(out, locate(study_folder, settings.archive.images).images)
     with Watch(out) as watch:
         study = open_study(
