@@ -184,3 +184,19 @@ def test_the_place_of_a_vanished_lesion_is_shown() -> None:
     np.testing.assert_allclose(places[0].centre_lps_mm, CENTRES[3], atol=4.0)
     (missing,) = seen.history.missing
     np.testing.assert_allclose(missing.place_lps_mm, CENTRES[3], atol=4.0)
+
+
+def test_a_visit_whose_liver_is_not_marked_is_linked_to_those_before_and_after() -> None:
+    """Its lesions are in the liver by name: the visits on both sides show the same region."""
+    visits = [(_scan(str(n), DAYS[n]),) for n in range(3)]
+    volume, segmentation = _made("1", CENTRES)
+    assert segmentation is not None
+    made = {"0": _made("0", CENTRES), "1": (volume, replace(segmentation, liver=None)), "2": _made("2", CENTRES)}
+    history = _observe(visits, made).history
+    assert {(r.timepoint_from, r.timepoint_to) for r in history.registrations} == {(0, 1), (0, 2), (1, 2)}
+    tracks = sorted(track.lesions for track in history.tracks)
+    assert tracks == [tuple((t, n) for t in range(3)) for n in range(1, 5)]
+    for registration in history.registrations:
+        if 1 in (registration.timepoint_from, registration.timepoint_to):
+            assert not registration.trusted
+            assert "no liver mask" in registration.reason
