@@ -117,7 +117,8 @@ class PhaseReads:
     def _place(self, track: Track) -> None:
         """Put a track into the baseline, among the new ones, or nowhere."""
         baseline, looks = self._baseline, self._readings.looks
-        later = [t for t in self.timepoints[1:] if looks.lesions(track.track_id, t)]
+        # Of a track that the baseline does not show these are all later.
+        later = [t for t in self.timepoints if looks.lesions(track.track_id, t)]
         if track.first_timepoint > baseline:
             if later:
                 self._new[track.track_id] = _New(track=track, first=later[0], reason="not seen up to the baseline")

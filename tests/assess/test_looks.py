@@ -61,6 +61,11 @@ def test_a_mass_that_a_visit_misses_is_what_its_own_place_says() -> None:
     hidden = Builder(DATES).track(20, None, None, None, merged_into="L02")
     hidden.track(18, 30, None, None, state=MissingState.OUT_OF_VIEW)
     assert states(looks(hidden)) == ["SEEN", "MERGED", "NE", "NE"]
+    gone = Builder(DATES).track(20, None, None, None, merged_into="L02").track(18, 30, None, None)
+    assert states(looks(gone)) == ["SEEN", "MERGED", "ABSENT", "ABSENT"]
+    lost = Builder(DATES).track(20, None, None, None, merged_into="L02")
+    lost.track(18, 30, None, None, merged_into="L99")
+    assert (states(looks(lost))[2], looks(lost).at("L01", 2).reason) == ("NE", "its mass is not followed")
     # Missed before it goes on into the next mass: its own ledger is asked, not that mass.
     chain = Builder(DATES).track(20, None, None, None, merged_into="L02")
     chain.track(18, None, 30, None, merged_into="L03").track(16, 16, 16, 45)
