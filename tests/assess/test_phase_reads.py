@@ -105,7 +105,10 @@ def test_a_choice_against_the_rules_is_kept_and_queried() -> None:
     part = phase(replace(history, reading=Reading(reader="anna", roles=words)), reader="anna")
     assert roles(part)["L02"] == ("TARGET", False, "by a reader: sharp edge; not measurable")
     assert [(q.code, q.lesions, q.timepoint) for q in part.queries] == [("TARGET_BY_CHOICE", ("L02",), 0)]
-    # A choice that the rules admit is no matter.
+    # Neither a choice that the rules admit, nor one that makes it no target, is a matter.
+    words = (RoleWord(track_id="L02", timepoint=0, role=Role.NON_TARGET),)
+    part = phase(replace(history, reading=Reading(reader="anna", roles=words)), reader="anna")
+    assert (part.queries, [candidate.lesion_id for candidate in part.candidates()]) == ([], ["L01"])
     words = (RoleWord(track_id="L01", timepoint=0, role=Role.TARGET),)
     part = phase(replace(history, reading=Reading(reader="anna", roles=words)), reader="anna")
     assert (part.queries, roles(part)["L01"][0]) == ([], "TARGET")
@@ -208,7 +211,7 @@ def test_a_reader_s_own_lesion_of_another_phase_is_none_of_this_one() -> None:
     assert list(roles(phase(builder, 0, 1, 2))) == ["L01"]
     assert list(roles(phase(builder))) == ["L01", "X1", "X2"]
     both = said(row(0, "X1", "PRESENT", "NON_TARGET"), row(3, "X1", "PRESENT", "NON_TARGET"))
-    assert list(roles(phase(both, 0, 1, 2))) == ["L01", "X1"]
+    assert roles(phase(both, 0, 1, 2))["X1"][0] == "NON_TARGET"
     new = said(row(1, "X2", "UNEQUIVOCAL", "NEW"), row(3, "X2", "UNEQUIVOCAL", "NEW"))
     assert list(roles(phase(new, 0, 1, 2))) == ["L01", "X2"]
 
