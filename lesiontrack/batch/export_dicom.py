@@ -20,6 +20,7 @@ from lesiontrack.batch.subject_tables import CohortTables, Row, SubjectTables
 from lesiontrack.domain.grouping import Key
 from lesiontrack.domain.study import Scan, Subject
 from lesiontrack.errors import LesiontrackError, SegmentationError, StudyError
+from lesiontrack.io.dicomweb import at_hand, store_back
 from lesiontrack.io.report_write import write_visit_report
 from lesiontrack.io.seg_write import SegKind, SegWriter
 from lesiontrack.io.source_images import read_source_images
@@ -49,6 +50,8 @@ class DicomExport:
         Whether each visit's report is written beside its segmentation.
     subjects
         Only these; empty: all.
+    store
+        Store what was written in the study's DICOMweb archive too.
     """
 
     out: Path
@@ -57,6 +60,7 @@ class DicomExport:
     reports: bool = False
     kind: SegKind = SegKind.BINARY
     subjects: tuple[str, ...] = ()
+    store: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,12 @@ def export_dicom(request: DicomExport) -> Exported:
         )
     stored = request.out / "settings.toml"
     settings = load_settings(*([stored] if stored.is_file() else []))
+    if request.store and not settings.archive.images.startswith("dicomweb+"):
+        raise StudyError(
+            "the study has no archive to store in",
+            found=settings.archive.images or "a folder",
+            expected="dicomweb+http",
+        )
     tables = CohortTables(request.out)
     wanted = _wanted(request, tables)
     study = open_study(_archive(request), settings.archive, settings.labels, database=request.out / "catalogue.sqlite")
@@ -98,6 +108,8 @@ def export_dicom(request: DicomExport) -> Exported:
     names = sorted(str(file.relative_to(request.to)) for file in files)
     write_json(request.to / "export.json", {"files": names, "refused": refused})
     log.info("%d files written; visits refused: %d", len(files), len(refused))
+    if request.store:
+        log.info("%d files stored", store_back(settings.archive.images, files, settings.archive))
     return Exported(files=tuple(files), refused=len(refused))
 
 
@@ -184,6 +196,10 @@ class _Desk:
         return [self._held[uid] for uid in series]
 
     def _scan(self, timepoint: int, scan: Scan, path: Path) -> tuple[SeenScan, list[Path]]:
+        with at_hand(scan, self._settings.archive):
+            return self._scan_at_hand(timepoint, scan, path)
+
+    def _scan_at_hand(self, timepoint: int, scan: Scan, path: Path) -> tuple[SeenScan, list[Path]]:
         images = read_source_images(scan, self._settings.archive)
         results = subject_folder(self._request.out, self._tables.subject_id)
         masks = LesionMasks(

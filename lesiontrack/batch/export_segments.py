@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lesiontrack.batch.subject_tables import Row, SubjectTables, point_of
+from lesiontrack.batch.subject_tables import Row, SubjectTables, point_of, text_of
 from lesiontrack.domain.geometry import Grid, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.study import Scan
 from lesiontrack.errors import SegmentationError
@@ -75,6 +75,7 @@ def lesion_structures(
             kind=MALIGNANT,
             region=REGIONS.get(str(row["site"]), REGIONS["OTHER"]),
             tracking=(row["label"], tables.tracking_uid(str(row["track_id"]))),
+            max_components=int(row["max_components"]) if text_of(row["max_components"]) else 1,
         )
         found.append((number, structure))
     return found

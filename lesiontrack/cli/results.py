@@ -134,6 +134,9 @@ def export(
     subject: Annotated[
         list[str] | None, typer.Option("--subject", metavar="ID", help="Only this subject; repeat for more.")
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="For DICOM: store the files in the study's DICOMweb archive too.")
+    ] = False,
 ) -> None:
     """Write the results in standard formats.
 
@@ -159,6 +162,7 @@ def export(
             reports=form is Format.DICOM_SR,
             kind=SegKind(segmentation.value),
             subjects=subjects,
+            store=store,
         )
     )
     typer.echo(f"{len(done.files)} files in {to}; visits refused: {done.refused}")

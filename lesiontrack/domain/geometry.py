@@ -133,6 +133,8 @@ class Segment:
         True when the segmenter says that the label is one lesion (an instance); False: one or more.
     tracked
         The tracking UID is one that this program gave: an earlier run, or its readers, made out which lesion it is.
+    max_components
+        How many lesions a single one may be at most, as an earlier run made out; above 1 when confluent.
     """
 
     label: int
@@ -142,6 +144,7 @@ class Segment:
     tracking_uid: str | None = None
     single: bool = False
     tracked: bool = False
+    max_components: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ designator ``99LESIONTRACK`` (PS3.16, section 8.2).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pydicom.sr.coding import Code
@@ -22,12 +23,26 @@ __all__ = [
     "ROLES",
     "TARGET_RESPONSES",
     "TREATED_ZONE",
+    "algorithm_name",
     "own_code",
+    "own_components",
 ]
 
 OWN_SCHEME = "99LESIONTRACK"
 # Name of the algorithm in segments that this program wrote: each is one lesion, measured and separated already.
 ALGORITHM = "lesiontrack"
+_OWN_SEGMENT = re.compile(rf"{ALGORITHM}(?: up to (\d+))?")
+
+
+def algorithm_name(max_components: int) -> str:
+    """Return the name of the algorithm of a segment that may be up to so many lesions, flowed together."""
+    return ALGORITHM if max_components == 1 else f"{ALGORITHM} up to {max_components}"
+
+
+def own_components(algorithm: str) -> int | None:
+    """Return how many lesions a segment of this program may be at most; None for a segment of anybody else's."""
+    found = _OWN_SEGMENT.fullmatch(algorithm)
+    return None if found is None else int(found[1] or 1)
 
 
 def own_code(value: str, meaning: str) -> Code:

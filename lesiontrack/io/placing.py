@@ -29,6 +29,7 @@ class Mark:
     single: bool = False
     tracking_uid: str | None = None
     tracked: bool = False
+    max_components: int = 1
 
 
 def same_lattice(steps: NDArray[np.float64], extent: NDArray[np.float64]) -> bool:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from lesiontrack.domain.geometry import Grid, SegmentKind, Volume
 from lesiontrack.errors import SegmentationError
-from lesiontrack.io.codes import ALGORITHM
+from lesiontrack.io.codes import own_components
 from lesiontrack.io.dataset import frame_count, items, numbers, read_dataset, text
 from lesiontrack.io.dicom import frames_of
 from lesiontrack.io.headers import planes_of, read_header
@@ -72,8 +72,9 @@ def marks_of_seg(
             site=site,
             tracking_uid=segments[number][5] or None,
             # What this program wrote has been taken apart into lesions, and these followed, already.
-            single=kind == SegmentKind.LESION and segments[number][6] == ALGORITHM,
-            tracked=segments[number][6] == ALGORITHM,
+            single=kind == SegmentKind.LESION and own_components(segments[number][6]) is not None,
+            tracked=own_components(segments[number][6]) is not None,
+            max_components=own_components(segments[number][6]) or 1,
             voxels=voxels.get(number, np.empty(0, dtype=np.intp)),
         )
         for number, (kind, site) in sorted(wanted.items())

@@ -23,7 +23,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from lesiontrack import __version__
 from lesiontrack.errors import SegmentationError
-from lesiontrack.io.codes import ALGORITHM
+from lesiontrack.io.codes import ALGORITHM, algorithm_name
 from lesiontrack.io.source_images import SourceImages
 
 __all__ = [
@@ -58,6 +58,8 @@ class Structure:
         Flat indices (n,) into the volume's array (k, j, i).
     tracking
         Tracking ID and UID; None for what is not followed.
+    max_components
+        How many lesions it may be at most; above 1 where they have flowed together.
     """
 
     label: str
@@ -66,6 +68,7 @@ class Structure:
     kind: Code
     region: Code | None = None
     tracking: tuple[str, str] | None = None
+    max_components: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,15 @@ class _Frames:
 def _identity(structures: Sequence[Structure]) -> str:
     """Return a digest of all that is said of structures."""
     said = [
-        (s.label, tuple(s.category), tuple(s.kind), tuple(s.region or ()), s.tracking, named_uid(s.voxels))
+        (
+            s.label,
+            tuple(s.category),
+            tuple(s.kind),
+            tuple(s.region or ()),
+            s.tracking,
+            s.max_components,
+            named_uid(s.voxels),
+        )
         for s in structures
     ]
     return named_uid(said, __version__)
@@ -223,7 +234,7 @@ def _described(number: int, structure: Structure) -> SegmentDescription:
         segmented_property_type=structure.kind,
         algorithm_type="SEMIAUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=ALGORITHM, family=codes.DCM.MorphologicalOperations, version=__version__
+            name=algorithm_name(structure.max_components), family=codes.DCM.MorphologicalOperations, version=__version__
         ),
         tracking_uid=tracking_uid,
         tracking_id=tracking_id,

@@ -155,6 +155,7 @@ def _labelled(marks: list[Mark], grid: Grid) -> tuple[NDArray[np.uint16], tuple[
             tracking_uid=mark.tracking_uid,
             single=mark.single,
             tracked=mark.tracked,
+            max_components=mark.max_components,
         )
         for label, mark in _numbered(marks)
     )

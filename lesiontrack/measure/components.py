@@ -74,7 +74,14 @@ def lesion_parts(segmentation: Segmentation, settings: MeasureSettings) -> Parts
             dropped.append(f"segment {segment.label}: {specks} specks dropped")
         noted = (f"one of {len(kept)} distant parts of one segment",) if segment.single and len(kept) > 1 else ()
         for part_box, part_mask in kept:
-            part = Part(box=_inside(box, part_box), mask=part_mask, segment=segment, notes=noted)
+            part = Part(
+                box=_inside(box, part_box),
+                mask=part_mask,
+                segment=segment,
+                certainty=Certainty.CONFLUENT if segment.max_components > 1 else Certainty.CERTAIN,
+                max_components=segment.max_components,
+                notes=noted,
+            )
             parts.extend([part] if segment.single else _separated(part, segmentation.grid, settings))
     return Parts(parts=tuple(parts), dropped=tuple(dropped))
 

@@ -54,6 +54,7 @@ def _structures(*, zone: bool = True) -> list[Structure]:
             kind=MALIGNANT,
             region=REGIONS[site],
             tracking=(name, f"2.25.{number}"),
+            max_components=number,
         )
         for number, (name, voxels, site) in enumerate((("L01", first, "LIVER"), ("L02", second, "OTHER")), start=1)
     ]
@@ -81,11 +82,10 @@ def _require_back(found: Segmentation | None) -> None:
     assert np.array_equal(found.lesions == 1, _mask(first.voxels))
     assert np.array_equal(found.lesions == 2, _mask(second.voxels))
     assert np.array_equal(found.zones == 1, _mask(zone.voxels))
-    assert [
-        (s.name, s.kind, s.site, s.tracking_uid, s.single, s.tracked) for s in found.segments if s.kind == "LESION"
-    ] == [
-        ("L01", SegmentKind.LESION, Site.LIVER, "2.25.1", True, True),
-        ("L02", SegmentKind.LESION, Site.OTHER, "2.25.2", True, True),
+    lesions = [s for s in found.segments if s.kind == SegmentKind.LESION]
+    assert [(s.name, s.kind, s.site, s.tracking_uid, s.single, s.tracked, s.max_components) for s in lesions] == [
+        ("L01", SegmentKind.LESION, Site.LIVER, "2.25.1", True, True, 1),
+        ("L02", SegmentKind.LESION, Site.OTHER, "2.25.2", True, True, 2),
     ]
     assert found.notes == ()
 

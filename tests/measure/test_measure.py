@@ -367,3 +367,10 @@ def test_every_setting_says_what_it_is() -> None:
     for name, field in MeasureSettings.model_fields.items():
         assert field.description, name
         assert "Default" in field.description or name == "split_touching", name
+
+
+def test_a_single_segment_may_still_be_said_to_be_several_lesions() -> None:
+    """What an earlier run could not take apart stays uncertain in the count, though it is measured as one."""
+    segment = Segment(label=1, name="L01", kind=SegmentKind.LESION, site=Site.LIVER, single=True, max_components=3)
+    (lesion,) = run(labelled(ball((12, 30, 20), 9.0)), segment).lesions
+    assert (lesion.certainty, lesion.max_components) == (Certainty.CONFLUENT, 3)

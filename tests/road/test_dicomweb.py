@@ -12,6 +12,7 @@ import pandas as pd
 import pydicom
 import pytest
 
+from lesiontrack.batch.export_dicom import DicomExport, export_dicom
 from lesiontrack.errors import ArchiveError
 from lesiontrack.io.archive import index
 from lesiontrack.io.dicomweb import DicomwebAddress, store_back
@@ -117,6 +118,23 @@ def test_a_pacs_stores_results_and_hands_them_out_byte_for_byte(study: Path, ort
     stored = pydicom.dcmread(pydicom.filebase.DicomBytesIO(back))
     assert stored == result and stored.PixelData == result.PixelData
     orthanc.call("DELETE", "/instances/" + _orthanc_id(orthanc, "1.2.3.4.5"))
+
+
+def test_results_of_a_pacs_are_exported_as_from_a_folder_and_stored_in_it(
+    study: Path, from_folder: Ran, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(from_folder.out, out)
+    kept = (out / "settings.toml").read_text(encoding="utf-8")
+    web = _web_study(study, tmp_path / "web", orthanc.archive)
+    export_dicom(DicomExport(out=out, to=tmp_path / "folder", study=study, reports=True))
+    (out / "settings.toml").write_text(kept.replace('images = ""', f'images = "{orthanc.archive}"'), encoding="utf-8")
+    done = export_dicom(DicomExport(out=out, to=tmp_path / "pacs", study=web, reports=True, store=True))
+    assert (done.refused, len(done.files)) == (0, 8)
+    for file in done.files:
+        assert file.read_bytes() == (tmp_path / "folder" / file.relative_to(tmp_path / "pacs")).read_bytes()
+        uid = pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID
+        orthanc.call("DELETE", "/instances/" + _orthanc_id(orthanc, str(uid)))
 
 
 def _studies(orthanc: Orthanc) -> list[dict[str, Any]]:

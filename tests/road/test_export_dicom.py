@@ -13,16 +13,23 @@ import pandas as pd
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lesiontrack.batch.export_dicom import DicomExport, export_dicom
-from lesiontrack.domain.geometry import Segmentation
+from lesiontrack.domain.geometry import Segment, Segmentation, SegmentKind
+from lesiontrack.domain.lesion import Lesion
 from lesiontrack.errors import StudyError
 from lesiontrack.io.dataset import items
+from lesiontrack.io.decision_log import DecisionLog
+from lesiontrack.io.history import load_history
 from lesiontrack.io.nifti import read_array
 from lesiontrack.io.placing import voxels_on
 from lesiontrack.io.seg_write import SegKind
+from lesiontrack.io.store import subject_folder
 from lesiontrack.io.study import open_study, read_scan
 from lesiontrack.io.visit_report import VisitReport, read_visit_report
+from lesiontrack.measure import measure
+from lesiontrack.review import Drawing, LesionRef, Redraw, Reject, Unlink
 from lesiontrack.settings import load_settings
 from tests.road.small import FAR, PLACES, Place, SmallStudy, six
 from tests.running import BIN, Ran, lesiontrack
@@ -253,31 +260,76 @@ def test_a_report_names_the_segment_of_each_lesion(exported: Path) -> None:
 def test_what_was_exported_is_an_input_that_keeps_the_tracks(
     ran: Ran, study: Path, exported: Path, tmp_path: Path
 ) -> None:
-    again = tmp_path / "out"
-    done = lesiontrack("run", _with_ours(study, exported, tmp_path / "study"), "--out", again)
-    assert done.returncode == ran.code, done.stderr
-    second = Ran(study=study, out=again, code=done.returncode, said=done.stderr)
-    keys = [
-        "timepoint",
-        "x_lps_mm",
-        "y_lps_mm",
-        "z_lps_mm",
-        "longest_diameter_mm",
-        "short_axis_mm",
-        "site",
-        "tracking_uid",
-    ]
-    before, after = (
-        one.table("lesions")
-        .merge(one.table("tracks")[["track_id", "tracking_uid"]], on="track_id")[keys]
-        .sort_values(keys)
-        .reset_index(drop=True)
-        for one in (ran, second)
-    )
-    pd.testing.assert_frame_equal(before, after)
-    assert set(second.table("tracks")["tracking_uid"]) == set(ran.table("tracks")["tracking_uid"])
+    second = _run_again(study, exported, tmp_path)
+    assert second.code == ran.code, second.said
+    _require_same_tracks(ran, second)
     responses = ["phase", "rules", "timepoint", "overall", "target", "non_target", "sum_mm"]
     pd.testing.assert_frame_equal(ran.table("responses")[responses], second.table("responses")[responses])
+
+
+def _run_again(study: Path, exported: Path, folder: Path) -> Ran:
+    done = lesiontrack("run", _with_ours(study, exported, folder / "study"), "--out", folder / "again")
+    return Ran(study=study, out=folder / "again", code=done.returncode, said=done.stderr)
+
+
+def _require_same_tracks(first: Ran, second: Ran) -> None:
+    """Hold every lesion, by place and size, against the tracking UID that it has."""
+    keys = ["timepoint", "x_lps_mm", "y_lps_mm", "z_lps_mm", "longest_diameter_mm", "short_axis_mm", "site"]
+    before, after = (
+        one.table("lesions")
+        .merge(one.table("tracks")[["track_id", "tracking_uid"]], on="track_id")[[*keys, "tracking_uid"]]
+        .sort_values(keys)
+        .reset_index(drop=True)
+        for one in (first, second)
+    )
+    pd.testing.assert_frame_equal(before, after)
+    assert set(first.table("tracks")["tracking_uid"]) == set(second.table("tracks")["tracking_uid"])
+
+
+def _redrawn(study: Path, lesion: Lesion, mask: NDArray[np.bool_]) -> Redraw:
+    """Return the decision of a reader who gives a lesion another outline, measured as the viewer measures it."""
+    settings = load_settings()
+    opened = open_study(study, settings.archive, settings.labels)
+    (scan,) = [s for v in opened.subjects[0].visits for s in v.scans if s.series_uid == lesion.series_uid]
+    volume, source = read_scan(settings.archive, settings.labels)(scan)
+    assert source is not None
+    drawn = Segmentation(
+        grid=volume.grid,
+        liver=source.liver,
+        lesions=mask.astype(np.uint16),
+        segments=(Segment(label=1, name="drawn", kind=SegmentKind.LESION, site=lesion.site, single=True),),
+    )
+    measured = measure(volume, drawn, timepoint=lesion.timepoint, date=lesion.date, settings=settings.measure)
+    return Redraw(lesion=LesionRef.of(lesion), drawing=Drawing.of(measured.lesions[0], mask))
+
+
+def test_what_readers_corrected_survives(ran: Ran, study: Path, tmp_path: Path) -> None:
+    """A reader cuts a track, rejects a lesion and draws another outline: exported and run again, all three hold."""
+    out = tmp_path / "out"
+    shutil.copytree(ran.out, out)
+    machine = load_history(subject_folder(out, SUBJECT))
+    cut, rejected, redrawn = machine.tracks[0], machine.tracks[4], machine.tracks[1]
+    whole = _segmentations(study)[0, machine.lesion(*redrawn.lesions[0]).series_uid]
+    lesion = machine.lesion(*redrawn.lesions[0])
+    smaller = ndimage.binary_erosion(_labels(ran, 0, whole) == lesion.lesion_id, np.ones((1, 3, 3), dtype=bool))
+    log = DecisionLog(out, SUBJECT, "A. Reader")
+    first, second = (LesionRef.of(machine.lesion(*key)) for key in cut.lesions[:2])
+    log.append(Unlink(earlier=first, later=second), reason="another one")
+    for key in rejected.lesions:
+        log.append(Reject(lesion=LesionRef.of(machine.lesion(*key))), reason="vessel")
+    log.append(_redrawn(study, lesion, smaller), reason="too large")
+    done = lesiontrack("replay", out)
+    assert done.returncode in (0, 1), done.stderr
+    read = Ran(study=study, out=out, code=done.returncode, said=done.stderr)
+    assert len(read.table("lesions")) == len(ran.table("lesions")) - len(rejected.lesions)
+    assert len(read.table("tracks")) == len(ran.table("tracks"))  # one more by the cut, one less by the rejection
+    exported = tmp_path / "dicom"
+    export_dicom(DicomExport(out=out, to=exported, study=study, reports=True))
+    again = _run_again(study, exported, tmp_path)
+    _require_same_tracks(read, again)
+    found = _segmentations(tmp_path / "study")[0, lesion.series_uid]
+    (segment,) = [s for s in found.segments if s.tracking_uid == redrawn.tracking_uid]
+    assert np.array_equal(found.lesions == segment.label, smaller)
 
 
 # --- read by others -------------------------------------------------------------------------------------------------
