@@ -64,7 +64,7 @@ def _responses(rows: list[Row]) -> Counter[tuple[str, ...]]:
     return Counter(tuple(row[name] for name in names) for row in rows)
 
 
-@pytest.mark.parametrize("container", list(Container))
+@pytest.mark.parametrize("container", [Container.CSV, Container.XPT])
 def test_assess_reads_it_back_and_gives_the_same_responses(
     container: Container, sample_run: Ran, sdtm: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -257,9 +258,12 @@ def test_a_report_names_the_segment_of_each_lesion(exported: Path) -> None:
 # --- run again ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_what_was_exported_is_an_input_that_keeps_the_tracks(
     ran: Ran, study: Path, exported: Path, tmp_path: Path
 ) -> None:
+    if not os.environ.get("LESIONTRACK_SOAK"):
+        pytest.skip("one more run, of what the test after it proves with corrections: in `make soak`")
     second = _run_again(study, exported, tmp_path)
     assert second.code == ran.code, second.said
     _require_same_tracks(ran, second)
