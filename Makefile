@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO_OUT := demo_out
 WORKERS ?= $(shell nproc)
 
-.PHONY: demo test check format bench soak clean system pacs
+.PHONY: demo test test-core test-viewer check format bench soak clean system pacs
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -44,14 +44,36 @@ $(BIN)/python: | system
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@mkdir -p .stamps && touch $@
 
+# What a window needs, and the hands of the test that reads a case in one.
+VIEWER_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libfontconfig1 libfreetype6 libdbus-1-3 libx11-xcb1 \
+  libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
+  libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-util1 libxcb-xfixes0 libxcb-xkb1 libxcb-glx0 \
+  xvfb xauth fonts-dejavu-core openbox xdotool x11-utils
+
+.stamps/viewer-system: | system
+	@if ! (command -v Xvfb && command -v openbox && command -v xdotool && ldconfig -p | grep -q libxcb-cursor) >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(VIEWER_PACKAGES); \
+	  else echo "missing system packages; run: sudo apt-get update && sudo apt-get install -y $(VIEWER_PACKAGES)" >&2; exit 2; fi; fi
+	@mkdir -p .stamps && touch $@
+
+.stamps/viewer: pyproject.toml .stamps/viewer-system .stamps/test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[napari,viewer-test]'
+	@mkdir -p .stamps && touch $@
+
 # --- what a person asks for -----------------------------------------------------------------------------------------
 
 demo: .stamps/run
 	rm -rf $(DEMO_OUT)
 	$(BIN)/lesiontrack run sample_scans --out $(DEMO_OUT) --workers $(WORKERS)
 
-test: .stamps/test
+test: test-core test-viewer
+
+test-core: .stamps/test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# Real windows on a screen of their own, in a process of their own; always xcb, because Qt's "offscreen" draws no canvas.
+test-viewer: .stamps/viewer
+	NAPARI_CONFIG= xvfb-run -a -s "-screen 0 1920x1200x24" $(BIN)/python -m pytest tests/viewer
 
 check: .stamps/test
 	$(BIN)/ruff format --check .

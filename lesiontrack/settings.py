@@ -22,6 +22,7 @@ from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.link.settings import LinkSettings
 from lesiontrack.measure.settings import MeasureSettings
 from lesiontrack.review.agreement_settings import AgreementSettings
+from lesiontrack.review.settings import ReviewSettings
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.settings import SurvivalSettings
 
@@ -40,6 +41,7 @@ class Settings(BaseModel):
     link: LinkSettings = Field(default_factory=LinkSettings, description="following lesions through time")
     assess: AssessSettings = Field(default_factory=AssessSettings, description="response by RECIST 1.1")
     agreement: AgreementSettings = Field(default_factory=AgreementSettings, description="comparing readers")
+    review: ReviewSettings = Field(default_factory=ReviewSettings, description="reading cases in the viewer")
     events: EventSettings = Field(default_factory=EventSettings, description="deriving event dates")
     survival: SurvivalSettings = Field(default_factory=SurvivalSettings, description="estimates and comparisons")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import itertools
 import json
 import logging
@@ -32,6 +33,7 @@ COMMANDS = (
     "export",
     "phantom",
     "settings",
+    "review",
 )
 EVENTS = "subject_id,time_days,status,arm\nA,10,1,X\nB,20,0,Y\nC,30,1,X\n"
 
@@ -325,3 +327,17 @@ def test_index_lists_what_it_ignores(here: Path, call: Call) -> None:
     assert "note.txt: neither DICOM nor" in said.out
     with (here / "o" / "scans.csv").open() as file:
         assert list(csv.DictReader(file)) == []
+
+
+def test_the_viewer_is_an_extra_and_its_lack_is_said_plainly(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without napari: one line that names what to install. A subject that is not there is said first."""
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "responses.csv").write_text("")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    said = call("review", tmp_path)
+    assert said.code == 2
+    assert "pip install 'lesiontrack-crlm[napari]'" in said.line
+    assert "no such subject" in call("review", tmp_path, "--subject", "A").line
+    assert "no result folder" in call("review", tmp_path / "cohort").line

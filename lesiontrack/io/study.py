@@ -19,7 +19,7 @@ from lesiontrack.io.nifti import is_label_map_or_volume, read_volume_file
 from lesiontrack.io.segmentation import read_segmentation
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 
-__all__ = ["Study", "StudyFolder", "at_hand", "locate", "open_study", "read", "read_scan", "without_row"]
+__all__ = ["Study", "StudyFolder", "at_hand", "locate", "open_study", "read", "read_image", "read_scan", "without_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +185,36 @@ def read(scan: Scan, settings: ArchiveSettings, labels: LabelSettings) -> tuple[
         if not scan.usable or not scan.files:
             raise GeometryError(scan.problem or "the scan has no files")
         with at_hand(scan, settings):
-            if is_label_map_or_volume(Path(scan.files[0])):
-                volume = read_volume_file(scan)
-            else:
-                volume = read_dicom_volume(scan, settings)
+            volume = _volume(scan, settings)
             return volume, read_segmentation(scan, volume, settings, labels)
     except LesiontrackError as error:
         raise error.at(visit=scan.date.isoformat(), file=scan.files[0] if scan.files else None) from error
+
+
+def read_image(scan: Scan, settings: ArchiveSettings) -> Volume:
+    """Read a scan's voxels alone, as a viewer needs them.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive's server does not hand out every object whole.
+    LesiontrackError
+        With visit and file, if they cannot be trusted or are no longer where they were catalogued.
+    """
+    try:
+        if not scan.usable or not scan.files:
+            raise GeometryError(scan.problem or "the scan has no files")
+        with at_hand(scan, settings):
+            return _volume(scan, settings)
+    except LesiontrackError as error:
+        raise error.at(visit=scan.date.isoformat(), file=scan.files[0] if scan.files else None) from error
+
+
+def _volume(scan: Scan, settings: ArchiveSettings) -> Volume:
+    """Read a scan by whichever reader its files want."""
+    if is_label_map_or_volume(Path(scan.files[0])):
+        return read_volume_file(scan)
+    return read_dicom_volume(scan, settings)
 
 
 def read_scan(settings: ArchiveSettings, labels: LabelSettings) -> Callable[[Scan], tuple[Volume, Segmentation | None]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from lesiontrack.errors import StudyError
 from lesiontrack.io.store import load_views, subject_folder, write_text
 from lesiontrack.report import words
 from lesiontrack.report.case import case_page
@@ -14,7 +15,7 @@ from lesiontrack.report.estimates import endpoint_blocks
 from lesiontrack.report.readers import readers
 from lesiontrack.report.source import Result, page_of, what_happened
 
-__all__ = ["write_report"]
+__all__ = ["write_page", "write_report"]
 
 
 def write_report(out: Path) -> Path:
@@ -43,18 +44,39 @@ def write_report(out: Path) -> Path:
     folder = out / "report"
     written = {folder / "index.html"}
     template = environment.get_template("subject.html")
-    for place, case in enumerate(result.cases):
-        path = folder / page_of(case.subject_id)[0]
-        views = load_views(subject_folder(out, case.subject_id))
-        neighbours = [result.cases[n] if 0 <= n < len(result.cases) else None for n in (place - 1, place + 1)]
-        links = [None if one is None else (one.subject_id, page_of(one.subject_id)[1]) for one in neighbours]
-        page = template.render(**case_page(case, views, result.settings), neighbours=links, run=result.run)
-        write_text(path, page)
-        written.add(path)
+    written |= {_write_subject(result, place, template) for place in range(len(result.cases))}
     write_text(folder / "index.html", _index(result, environment.get_template("index.html")))
     for stale in set(folder.glob("*.html")) - written:
         stale.unlink()
     return folder / "index.html"
+
+
+def write_page(out: Path, subject_id: str) -> Path:
+    """Write the page of one subject alone, from what a result folder holds, and return it.
+
+    Raises
+    ------
+    StudyError
+        If the result folder has no such subject.
+    TableError, SettingsError
+        A table or the settings of the result folder is damaged.
+    """
+    result = Result.read(out)
+    places = [place for place, case in enumerate(result.cases) if case.subject_id == subject_id]
+    if not places:
+        raise StudyError("no such subject in the result folder", subject_id=subject_id, file=str(out))
+    return _write_subject(result, places[0], _environment().get_template("subject.html"))
+
+
+def _write_subject(result: Result, place: int, template: Template) -> Path:
+    """Write the page of the case at a place of the result's order."""
+    case = result.cases[place]
+    path = result.out / "report" / page_of(case.subject_id)[0]
+    views = load_views(subject_folder(result.out, case.subject_id))
+    neighbours = [result.cases[n] if 0 <= n < len(result.cases) else None for n in (place - 1, place + 1)]
+    links = [None if one is None else (one.subject_id, page_of(one.subject_id)[1]) for one in neighbours]
+    write_text(path, template.render(**case_page(case, views, result.settings), neighbours=links, run=result.run))
+    return path
 
 
 def _index(result: Result, template: Template) -> str:

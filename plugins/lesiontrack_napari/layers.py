@@ -1,111 +1,258 @@
-"""A subject's result folder -> napari's layer data; imports no napari and no Qt.
-
-World coordinates are patient millimetres in napari's axis order: superior, posterior, left (z, y, x of LPS). Each visit
-is three layers: the lesions, labelled by track so that a lesion has one colour at every visit, their longest diameters
-as lines, and the projected places of the known lesions that the visit does not show.
-"""
+"""A visit of a history <-> what napari draws of it: plain arrays and features; imports no napari and no Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesiontrack.domain.geometry import Grid
-from lesiontrack.errors import LesiontrackError
-from lesiontrack.io.nifti import read_array
-from lesiontrack.io.store import read_table
+from lesiontrack.domain.geometry import Volume
+from lesiontrack.domain.history import History
+from lesiontrack.domain.lesion import Lesion, MissingState, Track
+from lesiontrack.report import words
+from lesiontrack.report.palette import COLOURS
+from lesiontrack_napari.frame import Frame
+from lesiontrack_napari.table import shown_mm
 
-__all__ = ["LayerData", "get_reader", "subject_layers"]
+__all__ = [
+    "WINDOWS",
+    "Lines",
+    "Marks",
+    "Outlines",
+    "diameter_lines",
+    "label_colours",
+    "marks",
+    "outlines",
+    "track_colours",
+    "window_of",
+]
 
-LayerData = tuple[Any, dict[str, Any], str]
+Points = NDArray[np.float64]
+PlainColour = str
 
-# LPS (x, y, z) to napari's world (z, y, x).
-_TO_WORLD = [2, 1, 0]
+# Centre and width in HU, as radiologists set them.
+WINDOWS = {"liver": (80, 180), "abdomen": (50, 400), "lung": (-600, 1500), "bone": (400, 1800)}
+_MR_PERCENTILES = (1.0, 99.5)
+# A lesion that no track holds (one that a reader rejected, say) is drawn grey.
+_NO_TRACK = "#9a9a9a"
+# Room around the lesions in the crop of the label map, voxels.
+_MARGIN = 2
+# Ends of a diameter are where the mouse takes hold of it; names stand over their lesion and have no mark of their own.
+_SYMBOLS = {"gone": "ring", "treated": "square", "new": "star", "end": "disc", "name": "disc"}
+_SIZES_MM = {"gone": 14.0, "treated": 18.0, "new": 5.0, "end": 2.2, "name": 0.1}
+_NAME_OVER_MM = 2.0
+# A mark smaller than this is on its own slice only.
+_SMALL_MM = 6.0
 
 
-def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Return the reader of a subject's folder, or None for anything else (napari's reader contribution)."""
-    if not isinstance(path, str) or not (Path(path) / "provenance.json").is_file():
-        return None
-    return _read
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlines:
+    """The part of a label map that holds lesions, on world axes.
 
-
-def _read(path: str | Sequence[str]) -> list[LayerData]:
-    return subject_layers(Path(path if isinstance(path, str) else path[0]))
-
-
-def subject_layers(folder: Path) -> list[LayerData]:
-    """Return the layers of all measured visits of one subject, in time order.
-
-    Raises
-    ------
-    LesiontrackError
-        If the folder's tables cannot be read.
+    ``labels`` is (z, y, x), value = lesion number; ``translate_mm`` is the world place of its first voxel.
     """
-    lesions, missing = read_table(folder, "lesions"), read_table(folder, "missing")
-    numbers = {track: n for n, track in enumerate(read_table(folder, "tracks")["track_id"], start=1)}
-    layers: list[LayerData] = []
-    for file in sorted(folder.glob("lesions_t*.nii.gz")):
-        timepoint = int(file.name.removeprefix("lesions_t")[:2])
-        seen = lesions[lesions["timepoint"] == timepoint]
-        layers.append(_labels(file, seen, numbers, timepoint))
-        layers.append(_diameters(seen, timepoint))
-        layers.append(_ghosts(missing[missing["timepoint"] == timepoint], timepoint))
-    if not layers:
-        raise LesiontrackError("no measured visit in this folder", file=str(folder), expected="lesions_t00.nii.gz")
-    return layers
+
+    labels: NDArray[np.uint16]
+    scale_mm: Points
+    translate_mm: Points
 
 
-def _labels(file: Path, seen: pd.DataFrame, numbers: dict[str, int], timepoint: int) -> LayerData:
-    """Return the label map of a visit, each lesion with its track's number; untracked ones keep none."""
-    grid, array = read_array(file)
-    lookup = np.zeros(int(array.max(initial=0)) + 1, dtype=np.uint16)
-    for lesion, track in zip(seen["lesion_id"], seen["track_id"], strict=True):
-        if lesion < len(lookup):
-            lookup[lesion] = numbers.get(track, 0)
-    metadata = {"timepoint": timepoint, "tracks": {number: track for track, number in numbers.items()}}
-    named = {"name": f"visit {timepoint}: lesions", "affine": world_affine(grid), "metadata": metadata}
-    return lookup[array.astype(np.intp)], named, "labels"
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lines:
+    """Longest diameters: ``ends_mm`` (n, 2, 3) world mm, and one row of ``features`` for each."""
+
+    ends_mm: Points
+    features: pd.DataFrame
+
+    def same_as(self, other: Lines) -> bool:
+        """Tell whether nothing needs to be drawn anew."""
+        return np.array_equal(self.ends_mm, other.ends_mm) and self.features.equals(other.features)
 
 
-def world_affine(grid: Grid) -> NDArray[np.float64]:
-    """Return the (4, 4) map from (k, j, i) to napari's world (superior, posterior, left), mm."""
-    affine = np.array(grid.affine)
-    affine[:3] = affine[_TO_WORLD]
-    return affine
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Marks:
+    """Places to look at, each as the slices through a sphere, so that it is seen on more than one.
+
+    ``places_mm`` (n, 3) world mm and ``sizes_mm`` (n,) diameters; features: track_id, kind, symbol, colour, and text
+    on the middle slice.
+    """
+
+    places_mm: Points
+    sizes_mm: Points
+    features: pd.DataFrame
+
+    def same_as(self, other: Marks) -> bool:
+        """Tell whether nothing needs to be drawn anew."""
+        same = np.array_equal(self.places_mm, other.places_mm) and np.array_equal(self.sizes_mm, other.sizes_mm)
+        return same and self.features.equals(other.features)
 
 
-def _points(table: pd.DataFrame, prefix: str = "") -> NDArray[np.float64]:
-    return table[[f"{prefix}{axis}_lps_mm" for axis in "zyx"]].to_numpy(dtype=np.float64)
+def window_of(volume: Volume, preset: str = "liver") -> tuple[float, float]:
+    """Return the grey window (lowest, highest): the preset for CT, percentiles of the values for anything else."""
+    if volume.modality == "CT":
+        centre, width = WINDOWS[preset]
+        return centre - width / 2, centre + width / 2
+    step = [max(1, n // 64) for n in volume.voxels.shape]
+    low, high = np.percentile(volume.voxels[:: step[0], :: step[1], :: step[2]], _MR_PERCENTILES)
+    return float(low), float(max(high, low + 1))
 
 
-def _diameters(seen: pd.DataFrame, timepoint: int) -> LayerData:
-    ends = np.stack([_points(seen, "d1_"), _points(seen, "d2_")], axis=1)
-    features = seen[["track_id", "longest_diameter_mm", "site"]].reset_index(drop=True)
-    text = {"string": "{track_id} {longest_diameter_mm:.1f} mm", "size": 8}
-    named = {
-        "name": f"visit {timepoint}: longest diameters",
-        "shape_type": "line",
-        "edge_width": 0.6,
-        "features": features,
-        "text": text,
-        "metadata": {"timepoint": timepoint},
+def track_colours(history: History) -> dict[str, PlainColour]:
+    """Return each track's colour, by its place in the subject's order: the same at every visit, as in the report."""
+    return {track.track_id: COLOURS[place % len(COLOURS)] for place, track in enumerate(history.tracks)}
+
+
+def label_colours(history: History, timepoint: int, colours: Mapping[str, PlainColour]) -> dict[int, PlainColour]:
+    """Return the colour of each lesion number of a visit."""
+    of_track = _tracks_at(history, timepoint)
+    return {
+        lesion.lesion_id: colours[track.track_id] if (track := of_track.get(lesion.lesion_id)) else _NO_TRACK
+        for lesion in history.lesions_at(timepoint)
     }
-    return list(ends), named, "shapes"
 
 
-def _ghosts(missing: pd.DataFrame, timepoint: int) -> LayerData:
-    features = missing[["track_id", "state"]].reset_index(drop=True)
-    named = {
-        "name": f"visit {timepoint}: places of lesions not seen",
-        "symbol": "ring",
-        "size": 10,
-        "features": features,
-        "metadata": {"timepoint": timepoint},
-    }
-    return _points(missing), named, "points"
+def _tracks_at(history: History, timepoint: int) -> dict[int, Track]:
+    return {number: track for track in history.tracks for number in track.at(timepoint)}
+
+
+def outlines(label_map: NDArray[np.uint16], frame: Frame) -> Outlines:
+    """Crop a label map (k, j, i) to the box that holds its lesions, on world axes; one voxel where there is none."""
+    whole = frame.view(label_map)
+    box = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero(whole.any(axis=others))
+        first = max(int(found[0]) - _MARGIN, 0) if len(found) else 0
+        last = min(int(found[-1]) + _MARGIN + 1, whole.shape[axis]) if len(found) else 1
+        box.append(slice(first, last))
+    start = np.array([part.start for part in box], dtype=np.float64)
+    return Outlines(
+        labels=np.ascontiguousarray(whole[tuple(box)], dtype=np.uint16),
+        scale_mm=frame.scale_mm,
+        translate_mm=frame.translate_mm + start * frame.scale_mm,
+    )
+
+
+def diameter_lines(history: History, timepoint: int, frame: Frame, colours: Mapping[str, PlainColour]) -> Lines:
+    """Return the longest diameter of each lesion of a visit, on the scan's own slices."""
+    of_track = _tracks_at(history, timepoint)
+    ends, rows = [], []
+    for lesion in history.lesions_at(timepoint):
+        track = of_track.get(lesion.lesion_id)
+        pair = frame.to_world(np.array(lesion.diameter_ends_lps_mm))
+        pair[:, frame.slice_axis] = frame.on_slice(pair.mean(axis=0))[frame.slice_axis]
+        ends.append(pair)
+        rows.append(
+            {
+                "lesion": lesion.lesion_id,
+                "track_id": track.track_id if track else "",
+                "colour": colours.get(track.track_id, _NO_TRACK) if track else _NO_TRACK,
+            }
+        )
+    features = pd.DataFrame(rows, columns=["lesion", "track_id", "colour"])
+    return Lines(ends_mm=np.array(ends, dtype=np.float64).reshape(-1, 2, 3), features=features)
+
+
+def _line_text(lesion: Lesion, track: Track | None) -> str:
+    name = track.track_id if track else "no track"
+    kind = " (short axis)" if shown_mm(lesion) != lesion.longest_diameter_mm else ""
+    new = "  NEW" if track is not None and track.first_timepoint == lesion.timepoint > 0 else ""
+    return f"{name}  {words.mm(shown_mm(lesion))} mm{kind}{new}"
+
+
+def marks(history: History, timepoint: int, frame: Frame, colours: Mapping[str, PlainColour]) -> Marks:
+    """Return the ghosts of vanished lesions at their projected places, the treated sites, and what is new here."""
+    found = [*_unseen(history, timepoint), *_treated_zones(history, timepoint), *_seen(history, timepoint, frame)]
+    places: list[Points] = []
+    sizes: list[float] = []
+    rows: list[dict[str, object]] = []
+    for mark in found:
+        at = frame.on_slice(frame.to_world(np.array(mark.place_lps_mm)))
+        for away_mm, size_mm in _sections(_SIZES_MM[mark.kind], float(frame.scale_mm[frame.slice_axis])):
+            place = at.copy()
+            place[frame.slice_axis] += away_mm
+            places.append(place)
+            sizes.append(size_mm)
+            rows.append(
+                {
+                    "track_id": mark.track_id,
+                    "kind": mark.kind,
+                    "symbol": _SYMBOLS[mark.kind],
+                    "colour": colours.get(mark.track_id, _NO_TRACK),
+                    "text": mark.text if away_mm == 0 else "",
+                    "ink": _ink(colours.get(mark.track_id, _NO_TRACK)),
+                    "drawn": mark.kind != "name",
+                }
+            )
+    return Marks(
+        places_mm=np.array(places, dtype=np.float64).reshape(-1, 3),
+        sizes_mm=np.array(sizes, dtype=np.float64),
+        features=pd.DataFrame(rows, columns=["track_id", "kind", "symbol", "colour", "text", "ink", "drawn"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    place_lps_mm: tuple[float, float, float]
+    track_id: str
+    kind: str
+    text: str
+
+
+def _sections(diameter_mm: float, step_mm: float) -> Iterator[tuple[float, float]]:
+    """Yield how far each slice through a sphere is from its middle, and the diameter there, mm."""
+    reach = int(diameter_mm / 2 / step_mm) if diameter_mm > _SMALL_MM else 0
+    for slices in range(-reach, reach + 1):
+        away_mm = slices * step_mm
+        yield away_mm, max(2 * ((diameter_mm / 2) ** 2 - away_mm**2) ** 0.5, diameter_mm / 4)
+
+
+def _unseen(history: History, timepoint: int) -> Iterator[_Mark]:
+    tracks = {track.track_id: track for track in history.tracks}
+    for entry in history.missing:
+        if entry.timepoint == timepoint and entry.state != MissingState.OUT_OF_VIEW:
+            treated = entry.state == MissingState.TREATED
+            text = _treated_text(tracks[entry.track_id]) if treated else "not seen"
+            doubt = "" if entry.trusted else ", place uncertain"
+            yield _Mark(
+                place_lps_mm=entry.place_lps_mm,
+                track_id=entry.track_id,
+                kind="treated" if treated else "gone",
+                text=f"{entry.track_id}  {text}{doubt}",
+            )
+
+
+def _treated_zones(history: History, timepoint: int) -> Iterator[_Mark]:
+    for zone in history.zones:
+        if zone.timepoint == timepoint:
+            text = f"treated zone  {words.mm(zone.longest_diameter_mm)} mm"
+            yield _Mark(place_lps_mm=zone.centroid_lps_mm, track_id="", kind="treated", text=text)
+
+
+def _seen(history: History, timepoint: int, frame: Frame) -> Iterator[_Mark]:
+    """Yield each lesion's name with its length over it, the ends of its diameter, and a star where it is new."""
+    of_track = _tracks_at(history, timepoint)
+    for lesion in history.lesions_at(timepoint):
+        track = of_track.get(lesion.lesion_id)
+        name = track.track_id if track is not None else ""
+        for end in lesion.diameter_ends_lps_mm:
+            yield _Mark(place_lps_mm=end, track_id=name, kind="end", text="")
+        over = frame.to_world(np.array(lesion.diameter_ends_lps_mm)).mean(axis=0)
+        rows = 1 if frame.slice_axis == 0 else 0
+        over[rows] += (float(lesion.longest_diameter_mm) / 2 + _NAME_OVER_MM) * (-1 if rows == 1 else 1)
+        x, y, z = (float(value) for value in frame.to_lps_mm(over))
+        yield _Mark(place_lps_mm=(x, y, z), track_id=name, kind="name", text=_line_text(lesion, track))
+        if track is not None and track.first_timepoint == timepoint > 0 and track.parent_track_id is None:
+            yield _Mark(place_lps_mm=lesion.centroid_lps_mm, track_id=name, kind="new", text="")
+
+
+def _ink(colour: PlainColour) -> PlainColour:
+    """Return a colour half way to white: letters are thin, and stand on grey."""
+    return "#" + "".join(f"{(int(colour[n : n + 2], 16) + 255) // 2:02x}" for n in (1, 3, 5))
+
+
+def _treated_text(track: Track) -> str:
+    return words.phrase(track.treatments[-1].method) if track.treatments else "treated"

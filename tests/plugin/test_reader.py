@@ -1,4 +1,4 @@
-"""The plugin's layers, without a screen: one number a track at every visit, places in millimetres."""
+"""A subject folder opened as plain layers: one number a track at every visit, places in millimetres."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lesiontrack.domain.geometry import Grid
 from lesiontrack.errors import LesiontrackError
 from lesiontrack.io import store
 from lesiontrack.tables import empty, frame
-from lesiontrack_napari.layers import get_reader, subject_layers
+from lesiontrack_napari.reader import get_reader, subject_layers
 
 GRID = Grid(shape=(3, 4, 5), affine=np.array([[0, 0, 2.0, -10], [0, 2.0, 0, 5], [5.0, 0, 0, 100], [0, 0, 0, 1]]))
 
@@ -85,9 +85,10 @@ def test_only_a_subject_of_ours_is_taken(folder: Path, tmp_path: Path) -> None:
 
 
 def test_no_screen_is_needed() -> None:
-    """Importing the layers imports neither napari nor Qt."""
+    """Importing the reader and the session imports neither napari nor Qt."""
     code = (
-        "import sys, lesiontrack_napari.layers; print([m for m in sys.modules if m in ('napari', 'qtpy', 'PySide6')])"
+        "import sys, lesiontrack_napari.session, lesiontrack_napari.reader, lesiontrack_napari.export;"
+        "print([m for m in sys.modules if m in ('napari', 'qtpy', 'PySide6')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

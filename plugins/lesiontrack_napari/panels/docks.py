@@ -1,0 +1,138 @@
+"""Where everything sits: napari's canvas, the prior beside it as wide, strip above, table below, words right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.qt import QtViewer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+__all__ = ["Docks"]
+
+# napari's own docks, which a reader does not need; the Window menu brings them back.
+_NAPARIS = ("layer list", "layer controls", "console")
+_WORDS_WIDTH = 350
+_TABLE_SHARE = 0.24
+
+
+class Docks(QObject):
+    """Adds the docks to napari's window and keeps the two panes equal; `close` takes all of it down again.
+
+    Attributes
+    ----------
+    prior_model
+        The embedded viewer's model.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.prior_model = ViewerModel(title="prior")
+        self._prior: QtViewer | None = QtViewer(self.prior_model)
+        self._docks: dict[str, QDockWidget] = {}
+        self._hidden: list[QDockWidget] = []
+        self._window: QMainWindow | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(30)
+        self._timer.timeout.connect(self.arrange)
+
+    def show(self, strip: QWidget, table: QWidget, words: QWidget) -> None:
+        """Put the panels into the window."""
+        self._add("prior", self._prior, "left")
+        self._add("visits", strip, "top")
+        self._add("lesions", table, "bottom")
+        self._add("words", words, "right")
+        window = strip.window()
+        assert isinstance(window, QMainWindow)  # a dock's window is the main window
+        self._window = window
+        window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        window.setCorner(Qt.Corner.TopRightCorner, Qt.DockWidgetArea.TopDockWidgetArea)
+        window.setCorner(Qt.Corner.TopLeftCorner, Qt.DockWidgetArea.TopDockWidgetArea)
+        window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
+        for dock in window.findChildren(QDockWidget):
+            if dock.objectName() in _NAPARIS and dock.isVisible():
+                dock.hide()
+                self._hidden.append(dock)
+        for dock in self._docks.values():
+            # Without title bars the two panes have one height, and the images more room.
+            dock.setTitleBarWidget(QWidget(dock))
+        window.installEventFilter(self)
+        self._timer.start()
+
+    def _add(self, name: str, widget: Any, area: str) -> None:
+        """Dock a widget, unless napari has done it already; keep Qt's own dock, not napari's proxy of it."""
+        if _dock_of(widget) is None:
+            self._viewer.window.add_dock_widget(widget, name=name, area=area, allowed_areas=[area])
+        dock = _dock_of(widget)
+        assert dock is not None  # just added
+        self._docks[name] = dock
+
+    def eventFilter(self, watched: QObject, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Keep the panes equal when the window changes its size."""
+        if watched is self._window and event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+            self._timer.start()
+        return False
+
+    def arrange(self) -> None:
+        """Give the words their width, the table its height, and each pane half of the rest."""
+        window, prior = self._window, self._prior
+        if window is None or prior is None or window.centralWidget() is None:
+            return
+        docks = self._docks
+        window.resizeDocks([docks["words"]], [_WORDS_WIDTH], Qt.Orientation.Horizontal)
+        height = max(int(window.height() * _TABLE_SHARE), 130)
+        window.resizeDocks([docks["lesions"]], [height], Qt.Orientation.Vertical)
+        both = window.centralWidget().width() + docks["prior"].width()
+        window.resizeDocks([docks["prior"], docks["words"]], [both // 2, _WORDS_WIDTH], Qt.Orientation.Horizontal)
+
+    def pane_sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return width and height of the main canvas's and of the prior's place, pixels."""
+        assert self._window is not None and self._prior is not None  # asked while shown
+        main, prior = self._window.centralWidget(), self._prior
+        return (main.width(), main.height()), (prior.width(), prior.height())
+
+    @property
+    def prior_widget(self) -> QtViewer:
+        """The embedded viewer's widget."""
+        assert self._prior is not None  # asked while shown
+        return self._prior
+
+    def close(self, keep: QWidget | None = None) -> None:
+        """Take the docks off in the order that napari survives; ``keep`` is a widget whose dock stays napari's."""
+        self._timer.stop()
+        if self._prior is None:
+            return
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self.prior_model.layers.clear()
+        for name, dock in self._docks.items():
+            if keep is not None and name == "words":
+                continue
+            widget = dock.widget()
+            try:
+                self._viewer.window.remove_dock_widget(dock)
+            except (LookupError, RuntimeError):
+                # napari's window is closing and has taken it already.
+                continue
+            finally:
+                del widget
+        self._prior.close()
+        self._prior.setParent(None)
+        self._prior.deleteLater()
+        self._prior = None
+        for dock in self._hidden:
+            dock.show()
+        self._docks.clear()
+        self._hidden.clear()
+        self._window = None
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock that napari has already put a widget into."""
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parent()
+    return parent

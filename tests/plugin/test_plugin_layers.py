@@ -1,0 +1,90 @@
+"""What is drawn of a visit, without a screen."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+
+from lesiontrack.domain.geometry import Grid
+from lesiontrack.domain.study import LocalTreatment
+from lesiontrack_napari.frame import Frame, frame_of
+from lesiontrack_napari.layers import diameter_lines, label_colours, marks, outlines, track_colours
+from tests.review.machine import day, machine, track_of
+
+# Slices 5 mm apart, low enough and high enough for all of the constellation.
+GRID = Grid.from_axes(
+    shape=(40, 60, 60),
+    origin_lps_mm=np.array([-90.0, -90.0, -100.0]),
+    steps_lps_mm=np.array([[0, 0, 5.0], [0, 3.0, 0], [3.0, 0, 0]]),
+)
+
+
+def _frame() -> Frame:
+    return frame_of(GRID)
+
+
+def test_a_track_has_one_colour_at_every_visit() -> None:
+    history = machine()
+    colours = track_colours(history)
+    assert len(set(colours.values())) == len(history.tracks)
+    for timepoint in range(4):
+        shown = label_colours(history, timepoint, colours)
+        for number, colour in shown.items():
+            assert colour == colours[track_of(history, timepoint, number).track_id]
+
+
+def test_outlines_are_a_crop_that_lies_where_it_was_cut() -> None:
+    """Only the box around the lesions is kept, and its first voxel says where it lies."""
+    labels = np.zeros(GRID.shape, dtype=np.uint16)
+    labels[20:22, 30:33, 10:12] = 7
+    found = outlines(labels, _frame())
+    assert found.labels.shape < GRID.shape
+    at = np.argwhere(found.labels == 7)[0]
+    world = found.translate_mm + at * found.scale_mm
+    np.testing.assert_allclose(world, GRID.to_lps_mm(np.array([20.0, 30, 10]))[::-1])
+    assert (found.labels == 7).sum() == (labels == 7).sum()
+    assert outlines(np.zeros_like(labels), _frame()).labels.size == 1
+
+
+def test_a_diameter_lies_on_one_slice_and_keeps_its_length() -> None:
+    history, frame = machine(), _frame()
+    lines = diameter_lines(history, 1, frame, track_colours(history))
+    assert len(lines.ends_mm) == 10
+    for ends, number in zip(lines.ends_mm, lines.features["lesion"], strict=True):
+        assert ends[0, 0] == ends[1, 0]
+        lesion = history.lesion(1, int(number))
+        expected = np.diff(np.array(lesion.diameter_ends_lps_mm), axis=0)
+        np.testing.assert_allclose(np.diff(ends, axis=0)[0, 1:], expected[0, 1::-1], atol=1e-6)
+
+
+def test_a_vanished_lesion_leaves_a_ghost_and_a_new_one_a_star() -> None:
+    """Lesion 3 is seen at the first visit alone, lesion 10 from the third on."""
+    skip = [(1, 2), (2, 2), (3, 2), (0, 9), (1, 9)]
+    history, frame = machine(skip=skip), _frame()
+    found = marks(history, 2, frame, track_colours(history)).features
+    gone = found[found["kind"] == "gone"]
+    assert set(gone["track_id"]) == {track_of(history, 0, 3).track_id}
+    assert (gone["text"] != "").sum() == 1
+    assert set(found[found["kind"] == "new"]["track_id"]) == {track_of(history, 2, 10).track_id}
+    # The ghost is a sphere: it is seen on more than one slice.
+    assert len(gone) > 1
+
+
+def test_a_treated_site_is_marked_apart_from_a_ghost() -> None:
+    treated = LocalTreatment(date=day(1.5), method="ABLATION", place_lps_mm=(0.0, 0.0, 0.0), place_date=day(1))
+    history = machine(skip=[(2, 0), (3, 0)], treatments=[treated])
+    found = marks(history, 2, _frame(), track_colours(history)).features
+    assert set(found[found["kind"] == "treated"]["symbol"]) == {"square"}
+    assert "ablation" in "".join(found[found["kind"] == "treated"]["text"])
+    assert isinstance(day(1), dt.date)
+
+
+def test_unchanged_drawings_are_known_as_the_same() -> None:
+    """A decision that moves nothing has nothing drawn anew."""
+    history, frame = machine(), _frame()
+    colours = track_colours(history)
+    lines, found = diameter_lines(history, 1, frame, colours), marks(history, 1, frame, colours)
+    assert lines.same_as(diameter_lines(history, 1, frame, colours))
+    assert not lines.same_as(diameter_lines(history, 2, frame, dict.fromkeys(colours, "#123456")))
+    assert found.same_as(marks(history, 1, frame, colours))
