@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesiontrack.domain.geometry import Grid
+from lesiontrack.errors import GeometryError
 
-__all__ = ["Frame", "frame_of"]
+__all__ = ["Frame", "frame_of", "onto"]
 
 Points = NDArray[np.float64]
 
@@ -145,3 +146,24 @@ def frame_of(grid: Grid) -> Frame:
 
 def _agreement(along: Points, order: Sequence[int]) -> float:
     return float(sum(abs(along[world, axis]) for world, axis in enumerate(order)))
+
+
+def onto(grid: Grid, stored: Grid, array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that lies on the same voxels, but maybe on other axes, on a grid's own axes (k, j, i).
+
+    A NIfTI file does not say which of its axes the slices were cut along: its reader may take another for k.
+
+    Raises
+    ------
+    GeometryError
+        If the two grids are not the same voxels.
+    """
+    here, there = frame_of(grid), frame_of(stored)
+    shown = there.view(array)
+    result = np.empty(grid.shape, dtype=array.dtype)
+    turned = here.view(result)
+    same = turned.shape == shown.shape and np.allclose(here.translate_mm, there.translate_mm, atol=0.05)
+    if not same or not np.allclose(here.scale_mm, there.scale_mm, atol=0.01):
+        raise GeometryError("a label map that is not of its scan", found=str(stored.shape), expected=str(grid.shape))
+    turned[...] = shown
+    return result

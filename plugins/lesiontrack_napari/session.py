@@ -26,6 +26,7 @@ from lesiontrack.review import Act, Add, Decision, Item, Redraw, Replayed, Revok
 from lesiontrack.settings import Settings, load_settings
 from lesiontrack_napari.checks import target_warnings
 from lesiontrack_napari.correspond import Correspondence, Way
+from lesiontrack_napari.frame import onto
 from lesiontrack_napari.images import Images
 from lesiontrack_napari.layers import track_colours
 from lesiontrack_napari.masks import with_drawn
@@ -202,9 +203,19 @@ class Session:
         return tuple(sorted(usable, key=lambda scan: not scan.measured))
 
     def label_map(self, scan: Scan) -> NDArray[np.uint16] | None:
-        """Return the lesion label map (k, j, i) of a scan, with what readers have drawn; None where it has none."""
+        """Return the lesion label map (k, j, i) on a scan's own grid, with what was drawn; None where it has none.
+
+        Raises
+        ------
+        GeometryError
+            If the stored label map is not of this scan.
+        """
         file = self.case.label_maps.get(scan.series_uid)
-        machine = None if file is None else read_array(file)[1].astype(np.uint16, copy=False)
+        grid = self.images.volume(scan).grid
+        machine = None
+        if file is not None:
+            stored, array = read_array(file)
+            machine = onto(grid, stored, array.astype(np.uint16, copy=False))
         return with_drawn(machine, scan, self.replayed)
 
     def drawn_on(self, scan: Scan) -> tuple[str, ...]:

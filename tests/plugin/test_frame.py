@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lesiontrack.domain.geometry import Grid
-from lesiontrack_napari.frame import frame_of
+from lesiontrack.errors import GeometryError
+from lesiontrack_napari.frame import frame_of, onto
 
 SHAPE = (4, 5, 6)
 # Steps of k, j, i in LPS (x, y, z): as acquired in each plane, and one that runs against every axis.
@@ -83,3 +84,14 @@ def test_points_are_put_onto_whole_slices(tilt: float, point: NDArray[np.float64
     once = frame.on_slice(frame.to_world(point))
     np.testing.assert_allclose(frame.on_slice(once), once, atol=1e-9)
     assert float(frame.to_drawing(once)[0]) == round(float(frame.to_drawing(once)[0]))
+
+
+def test_a_label_map_stored_on_other_axes_lies_on_the_same_voxels() -> None:
+    """A file whose reader took x for the slice axis: each voxel keeps its place; another scan's is refused."""
+    grid, labels = _grid("against"), np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
+    axes = [2, 0, 1, 3]
+    moved = Grid(shape=(SHAPE[2], SHAPE[0], SHAPE[1]), affine=np.array(grid.affine)[:, axes])
+    stored = np.ascontiguousarray(labels.transpose(2, 0, 1))
+    np.testing.assert_array_equal(onto(grid, moved, stored), labels)
+    with pytest.raises(GeometryError, match="not of its scan"):
+        onto(_grid("axial"), moved.crop((1, 0, 0), (5, 4, 5)), stored[1:])
