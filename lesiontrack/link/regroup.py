@@ -253,6 +253,7 @@ def _geometry(lesion: Lesion) -> tuple[object, ...]:
         lesion.centroid_lps_mm,
         lesion.volume_mm3,
         lesion.tracking_uid,
+        lesion.tracked,
         str(lesion.site),
     )
 
