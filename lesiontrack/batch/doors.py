@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from lesiontrack import __version__
+from lesiontrack.batch.index_text import catalogue_text
 from lesiontrack.batch.progress import FileCount, new_bar
 from lesiontrack.batch.study import require_result, study_settings
 from lesiontrack.errors import ClinicalError, StudyError
 from lesiontrack.io.archive import index
-from lesiontrack.io.catalogue import Catalogue, Notice
+from lesiontrack.io.catalogue import Catalogue
 from lesiontrack.io.censoring_cases import read_censoring_cases
 from lesiontrack.io.clinical import read_clinical
 from lesiontrack.io.dicomweb import DicomwebAddress, is_dicomweb
@@ -72,7 +73,7 @@ def index_archive(archive: str, out: Path | None, *, verify: bool, settings_file
         raise StudyError("no file in the archive", file=catalogue.root, expected="images: DICOM, NIfTI, NRRD or MHA")
     if out is not None:
         _write_catalogue(out, catalogue)
-    return _catalogue_text(catalogue), len(catalogue.failures)
+    return catalogue_text(catalogue, settings.archive), len(catalogue.failures)
 
 
 def _write_catalogue(out: Path, catalogue: Catalogue) -> None:
@@ -108,30 +109,6 @@ def _write_catalogue(out: Path, catalogue: Catalogue) -> None:
             for file in (n.file, *n.others)
         ],
     )
-
-
-def _catalogue_text(catalogue: Catalogue) -> str:
-    lines = [f"{catalogue.files} files, {catalogue.fresh} opened, {len(catalogue.subjects)} subjects"]
-    for subject in catalogue.subjects:
-        lines.append(f"subject {subject.subject_id}: {len(subject.visits)} visits")
-        for visit in subject.visits:
-            state = "" if visit.usable else f"  UNUSABLE: {visit.problem}"
-            lines.append(f"  visit {visit.timepoint}  {visit.date.isoformat()}{state}")
-            for scan in visit.scans:
-                shape = "x".join(str(n) for n in scan.grid.shape[::-1]) if scan.grid is not None else "no grid"
-                marks = "measured" if scan.measured else "not measured"
-                problem = f"  {scan.problem}" if scan.problem else ""
-                text = f"    {scan.modality} {scan.phase_of_contrast or '-'} {shape} {marks} {scan.series_uid}{problem}"
-                lines.append(text)
-    lines += _notice_lines("ignored", catalogue.ignored) + _notice_lines("refused", catalogue.refused)
-    lines += [f"label map without [labels]: {name}" for name in catalogue.needs_labels]
-    lines += [f"content changed behind an unchanged size and time: {name}" for name in catalogue.changed]
-    lines += [f"problem: {problem.message}" for problem in catalogue.failures]
-    return "\n".join(lines)
-
-
-def _notice_lines(state: str, notices: Sequence[Notice]) -> list[str]:
-    return [f"{state}: {notice.file or notice.series_uid}: {notice.reason}" for notice in notices]
 
 
 def censor_cases(cases: Path, out: Path, *, settings_file: Path | None) -> int:

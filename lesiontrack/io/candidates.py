@@ -58,7 +58,9 @@ def of_series(first: Header, headers: Sequence[Header], stack: Stack | None, pro
     """Build the scan of one volume; without a stack it is unusable and says why."""
     files: tuple[str, ...]
     if stack is None:
-        volume_id, files = first.series_uid, tuple(sorted(header.path for header in headers))
+        # The file that the problem is about goes first.
+        others = sorted(header.path for header in headers if header is not first)
+        volume_id, files = first.series_uid, (first.path, *others)
         instances = frozenset(header.sop_instance_uid for header in headers)
     else:
         volume_id = volume_name(first.series_uid, stack)

@@ -96,9 +96,10 @@ class Catalogue:
 
 
 def walk(root: Path) -> list[Found]:
-    """Return every file that may be data, in order of path; links to folders are not followed.
+    """Return every file that may be data, in order of path.
 
-    A folder that cannot be listed stands for itself: reading it will say why.
+    Folders behind links are not followed. A folder that cannot be listed, or lies behind a link, and a link to nothing
+    stand for themselves: reading them will say why.
     """
     found: list[Found] = []
     pending = [""]
@@ -108,14 +109,22 @@ def walk(root: Path) -> list[Found]:
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or path in _SKIPPED_FOLDERS:
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        if folder or entry.name not in _SKIPPED_FOLDERS:
-                            pending.append(path)
+                        pending.append(path)
                     elif entry.is_file():
-                        stat = entry.stat()
-                        found.append((path, stat.st_size, stat.st_mtime_ns))
+                        found.append(_found(path, entry))
+                    elif entry.is_symlink():
+                        found.append((path, 0, 0))
         except OSError:
             found.append((folder, 0, 0))
     return sorted(found)
+
+
+def _found(path: str, entry: os.DirEntry[str]) -> Found:
+    try:
+        stat = entry.stat()
+    except OSError:
+        return (path, 0, 0)
+    return (path, stat.st_size, stat.st_mtime_ns)

@@ -78,6 +78,9 @@ def _read(path: str, key: bytes) -> Header:
         if path.lower().endswith(VOLUME_SUFFIXES):
             return _read_volume(Path(path))
         return read_header(path, key=key)
+    except IsADirectoryError:
+        reason = "a folder that cannot be listed, or a link to one, which is not followed"
+        return Header(path=path, kind="other", problem=reason)
     except OSError as error:
         return Header(path=path, kind="other", problem=f"cannot be read ({error.strerror})")
     except MemoryError:

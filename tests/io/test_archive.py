@@ -343,6 +343,35 @@ def test_a_file_name_says_nothing_and_text_is_ignored(maker: Any) -> None:
     assert sorted(Path(notice.file).name for notice in catalogue.ignored) == ["empty.dcm", "notes.dcm"]
 
 
+def test_links_to_folders_and_to_nothing_are_named_and_the_rest_is_read(maker: Any, tmp_path: Path) -> None:
+    maker.write(maker.stack())
+    (tmp_path / "elsewhere").mkdir()
+    (maker.folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (maker.folder / "0000a").symlink_to(tmp_path / "nothing")
+    catalogue = index(maker.folder, SETTINGS)
+    told = {Path(notice.file).name: notice.reason for notice in catalogue.refused}
+    assert "not followed" in told["linked"] and "No such file" in told["0000a"]
+    assert len(catalogue.subjects[0].visits[0].scans[0].files) == 8
+
+
+def test_every_file_that_a_volume_leaves_out_is_listed(maker: Any) -> None:
+    scout = maker.slice((-100, 0, 80), orientation=(1, 0, 0, 0, 0, -1), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    maker.write([scout, *maker.stack()])
+    shutil.copy(maker.folder / "0003", maker.folder / "copy")
+    (notice,) = index(maker.folder, SETTINGS).ignored
+    assert {Path(file).name for file in (notice.file, *notice.others)} == {"0000", "copy"}
+    assert "1 localizer" in notice.reason and "1 duplicate" in notice.reason
+
+
+def test_the_file_that_spoils_a_series_is_the_one_that_its_failure_names(
+    maker: Any, truncate: Callable[[Path, int], None]
+) -> None:
+    maker.write(maker.stack())
+    truncate(maker.folder / "0005", 50)
+    (failure,) = index(maker.folder, SETTINGS).failures
+    assert Path(failure.file).name == "0005" and "truncated" in failure.message
+
+
 def test_a_series_without_date_or_subject_is_refused(maker: Any) -> None:
     maker.write(maker.stack(StudyDate=""), prefix="a")
     maker.series_uid = "1.2.3.2"
