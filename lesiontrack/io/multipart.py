@@ -73,34 +73,39 @@ class _Stream:
         self._data = start
         self._at = 0
 
-    def _more(self) -> None:
+    def _next(self) -> bytes:
         for chunk in self._chunks:
             if chunk:
-                self._data = self._data[self._at :] + chunk if self._at < len(self._data) else chunk
-                self._at = 0
-                return
+                return chunk
         raise CutShortError
 
     def peek(self, count: int) -> bytes:
         """Return the next bytes without taking them."""
         while len(self._data) - self._at < count:
-            self._more()
+            self._data, self._at = self._data[self._at :] + self._next(), 0
         return self._data[self._at : self._at + count]
 
     def until(self, mark: bytes, *, most_bytes: int) -> bytes:
         """Return everything before the next mark, and take the mark itself."""
-        passed: list[memoryview] = []
-        size = 0
-        while True:
-            place = self._data.find(mark, self._at)
-            # A mark may stand across two chunks: its length is held back.
-            end = place if place >= 0 else max(self._at, len(self._data) - len(mark) + 1)
+        passed: list[bytes | memoryview] = []
+        size, place = 0, self._data.find(mark, self._at)
+        while place < 0:
+            # A mark may stand across two chunks: its length is held back and looked at with the start of the next one.
+            end = max(self._at, len(self._data) - len(mark) + 1)
             passed.append(memoryview(self._data)[self._at : end])
             size += end - self._at
             if size > most_bytes:
-                raise MultipartError(f"more than {most_bytes} bytes where a part or its header should have ended")
-            self._at = end
-            if place >= 0:
-                self._at += len(mark)
-                return b"".join(passed)
-            self._more()
+                break
+            held_back, chunk = self._data[end:], self._next()
+            seam = (held_back + chunk[: len(mark) - 1]).find(mark)
+            if seam >= 0 or len(chunk) < len(mark):
+                self._data, self._at, place = held_back + chunk, 0, seam
+            else:
+                passed.append(held_back)
+                size += len(held_back)
+                self._data, self._at, place = chunk, 0, chunk.find(mark)
+        if size + max(0, place - self._at) > most_bytes:
+            raise MultipartError(f"more than {most_bytes} bytes where a part or its header should have ended")
+        passed.append(memoryview(self._data)[self._at : place])
+        self._at = place + len(mark)
+        return b"".join(passed)
