@@ -93,6 +93,28 @@ def test_the_main_job_from_a_pacs_equals_that_from_a_folder(
     assert name.decode() not in ran.said
     again = _ran(web, ran.out)
     assert "0 done, 2 already done" in again.said
+    _require_stored_results_come_back(ran, orthanc, tmp_path)
+
+
+def _require_stored_results_come_back(ran: Ran, orthanc: Orthanc, tmp_path: Path) -> None:
+    """What is exported and stored is on the server, is the rival of the original there, and can be chosen by name."""
+    done = lesiontrack(
+        "export", ran.out, "--format", "dicom-sr", "--to", tmp_path / "dicom", "--store"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 files stored" in done.stderr
+    address = DicomwebAddress.parse(orthanc.archive)
+    rivals = index(address, ArchiveSettings())
+    assert sum("2 rival lesion segmentations" in problem.message for problem in rivals.failures) == 4
+    ours = ArchiveSettings(segmentation_source=("^lesiontrack export$",))
+    for subject in index(address, ours).subjects:
+        for visit in subject.visits:
+            volume, segmentation = read(visit.scans[0], ours, LabelSettings())
+            assert segmentation is not None and segmentation.lesions.shape == volume.voxels.shape
+            assert len(segmentation.segments) == 2
+    for file in sorted((tmp_path / "dicom").rglob("*.dcm")):
+        uid = str(pydicom.dcmread(file, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
+        orthanc.call("DELETE", "/instances/" + _orthanc_id(orthanc, uid))
 
 
 def test_an_index_of_a_pacs_is_printed(orthanc: Orthanc, tmp_path: Path) -> None:
