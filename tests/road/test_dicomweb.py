@@ -98,9 +98,7 @@ def test_the_main_job_from_a_pacs_equals_that_from_a_folder(
 
 def _require_stored_results_come_back(ran: Ran, orthanc: Orthanc, tmp_path: Path) -> None:
     """What is exported and stored is on the server, is the rival of the original there, and can be chosen by name."""
-    done = lesiontrack(
-        "export", ran.out, "--format", "dicom-sr", "--to", tmp_path / "dicom", "--store"
-    )
+    done = lesiontrack("export", ran.out, "--format", "dicom-sr", "--to", tmp_path / "dicom", "--store")
     assert done.returncode == 0, done.stderr
     assert "8 files stored" in done.stderr
     address = DicomwebAddress.parse(orthanc.archive)
