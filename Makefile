@@ -97,6 +97,9 @@ bench: .stamps/test
 	$(BIN)/python -m benchmarks.real_anatomy
 	$(BIN)/python -m benchmarks.survival
 	$(BIN)/python -m benchmarks.assess
+	$(BIN)/python -m benchmarks.imaging_hard_cases
+	$(BIN)/python -m benchmarks.imaging_catalogue
+	$(BIN)/python -m benchmarks.imaging_load
 	$(BIN)/python -m benchmarks.imaging_dicomweb
 
 # Everything that is too long for every change: thousands of examples, damage, kill -9, a bug planted at every place of

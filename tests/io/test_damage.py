@@ -15,6 +15,7 @@ import pytest
 
 from lesiontrack.errors import LesiontrackError
 from lesiontrack.io.archive import index
+from lesiontrack.io.dataset import quiet_pydicom
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
 from lesiontrack.io.study import read_scan
 
@@ -141,3 +142,29 @@ def test_a_deflated_bomb_is_refused(maker: Any, monkeypatch: pytest.MonkeyPatch)
     meta = meta[:at] + (22).to_bytes(2, "little") + meta[at + 2 :]
     path.write_bytes(meta + bomb)
     assert _use_everything(maker.folder) >= 1
+
+
+def test_twenty_thousand_nested_sequences_are_a_refused_file(maker: Any) -> None:
+    """They crash readers that go down by recursion in compiled code."""
+    maker.write(maker.stack(n=5))
+    path = maker.folder / "0002"
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00")
+    # (0040,0260) of undefined length, one item of undefined length, and so on down.
+    step = b"\x40\x00\x60\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    path.write_bytes(content[:at] + step * 20_000)
+    told = {notice.file: notice.reason for notice in index(maker.folder, SETTINGS).refused}
+    assert "not a readable DICOM object" in told[str(path)]
+    # And without it the rest has a gap.
+    assert any("missing slice" in reason for reason in told.values())
+
+
+def test_uids_and_ids_that_are_paths_or_formulas_are_text_and_nothing_else(maker: Any, tmp_path: Path) -> None:
+    maker.subject_id, maker.series_uid = '=HYPERLINK("http://x")', "../../etc/x"
+    with quiet_pydicom():
+        maker.write(maker.stack(n=5))
+    before = sorted(tmp_path.rglob("*"))
+    (subject,) = index(maker.folder, SETTINGS).subjects
+    assert subject.subject_id == '=HYPERLINK("http://x")'
+    assert subject.visits[0].scans[0].series_uid == "../../etc/x"
+    assert sorted(tmp_path.rglob("*")) == before
