@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lesiontrack.domain.grouping import Key
+from lesiontrack.domain.history import History
 from lesiontrack.domain.lesion import Certainty, Lesion, LesionStatus
 from lesiontrack.errors import DecisionError
 from lesiontrack.review.acts import Add, CorrectDiameter, Redraw, Reject
@@ -93,12 +94,22 @@ def _added(docket: Docket, lesions: dict[Key, Lesion]) -> dict[Key, Lesion]:
     for timepoint, drawing, decision in sorted(accepted, key=lambda a: (a[0], a[1].series_uid, a[1].centroid_lps_mm)):
         number = 1 + max((key[1] for key in (*lesions, *made) if key[0] == timepoint), default=0)
         key = (timepoint, number)
-        made[key] = _lesion(timepoint, number, drawing)
+        made[key] = _lesion(timepoint, number, _with_thickness(drawing, docket.machine))
         docket.finder.know(key, drawing.series_uid, drawing.centroid_lps_mm, drawing.volume_mm3)
         docket.touches[decision.id].add(key)
         new = f"added, {drawing.longest_diameter_mm} mm, {drawing.site}"
         docket.enter(decision, "lesion", key, old=None, new=new, timepoint=timepoint, lesions=(key,))
     return made
+
+
+def _with_thickness(drawing: Drawing, machine: History) -> Drawing:
+    """Give a drawing that does not know its slice thickness that of the other lesions of its series, or its scan's."""
+    known = [x.slice_thickness_mm for x in machine.lesions if x.series_uid == drawing.series_uid]
+    known += [
+        s.slice_thickness_mm for v in machine.subject.visits for s in v.scans if s.series_uid == drawing.series_uid
+    ]
+    thickness = next((mm for mm in (drawing.slice_thickness_mm, *known) if mm is not None), None)
+    return replace(drawing, slice_thickness_mm=thickness)
 
 
 def _lesion(timepoint: int, number: int, drawing: Drawing) -> Lesion:

@@ -119,11 +119,12 @@ def complete(
     links, tracks, missing
         As linking derives them from ``revision.lesions`` and ``revision.grouping``.
     """
+    seen = revision.looked_at | {said.lesion for said in revision.said}
     history = replace(
         revision.machine,
         lesions=revision.lesions,
         links=links,
-        tracks=tracks,
+        tracks=tuple(_looked_at(track, seen, whole_case=revision.whole_case) for track in tracks),
         missing=missing,
         reading=Reading(reader=revision.reader),
     )
@@ -147,11 +148,16 @@ def complete(
             history,
             review_below=review_below,
             confirmed=revision.confirmed,
-            looked_at=revision.looked_at | {said.lesion for said in revision.said},
+            looked_at=seen,
             whole_case=revision.whole_case,
         ),
         locked=revision.locked,
     )
+
+
+def _looked_at(track: Track, seen: frozenset[Key], *, whole_case: bool) -> Track:
+    """Return a track that no longer needs a look, where a reader has had one; why it did stays known."""
+    return replace(track, needs_review=False) if whole_case or seen & set(track.lesions) else track
 
 
 def standings_of(revision: Revision, states: Mapping[str, State]) -> tuple[Standing, ...]:
