@@ -118,7 +118,7 @@ def _require_stored_results_come_back(ran: Ran, orthanc: Orthanc, tmp_path: Path
 def test_an_index_of_a_pacs_is_printed(orthanc: Orthanc, tmp_path: Path) -> None:
     done = lesiontrack("index", orthanc.archive, "--out", tmp_path / "catalogue")
     assert done.returncode == 0, done.stderr
-    assert "92 files, 92 opened, 2 subjects" in done.stdout
+    assert "92 files, 92 opened, 0 ignored, 0 refused; 2 subjects, 0 problems" in done.stdout
     assert done.stdout.count(" measured ") == 4
 
 
