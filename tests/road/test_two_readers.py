@@ -208,18 +208,10 @@ def out(judged: Path, said: str, tmp_path: Path) -> Path:
 def _adjudicate(out: Path, *rows: str, header: str = "subject_id,item,chosen_reader,reason") -> Any:
     file = out.parent / "choices.csv"
     file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return lesiontrack("adjudicate", out, "--choices", file, "--adjudicator", "EF")
-
-
-def _pfs(out: Path, reader: str) -> dict[str, dict[str, Any]]:
-    """Derive endpoints with a setting of whose reading feeds them; return each subject's PFS."""
     settings = out.parent / "settings.toml"
-    settings.write_text(f'[events]\nreader = "{reader}"\n')
-    done = lesiontrack("endpoints", out, "--settings", settings)
-    assert done.returncode in (0, 1), done.stderr
-    events = read_table(out / "cohort", "events")
-    plain = events.astype(object).where(events.notna(), None)
-    return {str(row["subject_id"]): row for row in records(plain[plain["endpoint"] == "PFS"])}
+    if not settings.exists():
+        settings.write_text("")
+    return lesiontrack("adjudicate", out, "--choices", file, "--adjudicator", "EF", "--settings", settings)
 
 
 def _warnings(out: Path, stage: str) -> dict[str, str]:
@@ -227,46 +219,6 @@ def _warnings(out: Path, stage: str) -> dict[str, str]:
     rows = table[table["stage"] == stage]
     assert set(rows["severity"]) <= {"WARNING"}
     return dict(zip(rows["subject_id"], rows["message"]))
-
-
-def test_whose_reading_feeds_the_endpoints(out: Path) -> None:
-    """Adjudicated: agreed cases are derived, an open one is nobody's; choosing closes it; a reader's name is obeyed."""
-    pfs = _pfs(out, "adjudicated")
-    assert pfs["S08"]["date"] == DAYS[3]
-    assert {row["reader"] for subject, row in pfs.items() if subject not in ("S02", "S05", "S09", "S12")} == {
-        "adjudicated"
-    }
-    for subject in ("S02", "S05", "S09", "S12"):
-        assert (pfs[subject]["date"], pfs[subject]["status"], pfs[subject]["reason"]) == (None, None, "DISCORDANT")
-    named = _warnings(out, "adjudicate")
-    assert set(named) == {"S02", "S05", "S09", "S12"}
-    assert f"pd_date ({FIRST} {DAYS[3]}, {SECOND} {DAYS[2]})" in named["S02"]
-    assert set(_warnings(out, "events")) >= {"S02", "S05", "S09", "S12"}
-
-    done = _adjudicate(
-        out,
-        f"S02,pd_date,{SECOND},the growth is there already",
-        f"S05,pd_site,{FIRST},the lung lesion is not a metastasis",
-        f"S09,case,{FIRST},another phase of contrast",
-        f"S12,category@3,{SECOND},bone lesion confirmed",
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert "0 open" in done.stdout
-    events = read_table(out / "cohort", "events").set_index(["subject_id", "endpoint"])
-    assert events.loc[("S02", "PFS"), "date"] == DAYS[2]
-    assert events.loc[("S05", "PFS"), "cause"] == "HEPATIC"
-    assert events.loc[("S09", "PFS"), "status"] == 0
-    assert events.loc[("S12", "PFS"), "date"] == DAYS[3]
-    assert events.loc[("S12", "PFS"), "cause"] == "EXTRAHEPATIC"
-    assert events.loc[("S02", "PFS"), "reader"] == "adjudicated"
-    responses = read_table(out / "cohort", "responses")
-    taken = responses[(responses["reader"] == "adjudicated") & (responses["subject_id"] == "S12")]
-    assert dict(zip(taken["date"], taken["taken_from"])) == {DAYS[1]: FIRST, DAYS[2]: FIRST, DAYS[3]: SECOND}
-    assert "adjudicate" not in set(read_table(out / "cohort", "failures")["stage"])
-
-    by_name = _pfs(out, SECOND)
-    assert (by_name["S02"]["date"], by_name["S02"]["reader"]) == (DAYS[2], SECOND)
-    assert (by_name["S09"]["date"], by_name["S09"]["reader"]) == (DAYS[3], SECOND)
 
 
 def _derived(out: Path, **events: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -278,6 +230,46 @@ def _derived(out: Path, **events: str) -> tuple[dict[str, dict[str, Any]], list[
     plain = found.events.astype(object).where(found.events.notna(), None)
     pfs = {str(row["subject_id"]): row for row in records(plain[plain["endpoint"] == "PFS"])}
     return pfs, [row["message"] for row in found.problems]
+
+
+def test_whose_reading_feeds_the_endpoints(out: Path) -> None:
+    """Adjudicated: agreed cases are derived, an open one is nobody's; choosing closes it; a reader's name is obeyed."""
+    pfs, said = _derived(out, reader="adjudicated")
+    assert pfs["S08"]["date"] == DAYS[3]
+    differ = {"S02", "S05", "S09", "S12"}
+    assert {row["reader"] for subject, row in pfs.items() if subject not in differ} == {"adjudicated"}
+    for subject in differ:
+        assert (pfs[subject]["date"], pfs[subject]["status"], pfs[subject]["reason"]) == (None, None, "DISCORDANT")
+        assert any(subject in text and "no adjudicated reading" in text for text in said)
+
+    (out.parent / "settings.toml").write_text('[events]\nreader = "adjudicated"\n')
+    done = _adjudicate(out, f"S09,case,{FIRST},another phase of contrast")
+    assert done.returncode == 1
+    named = _warnings(out, "adjudicate")
+    assert set(named) == {"S02", "S05", "S12"}
+    assert f"pd_date ({FIRST} {DAYS[3]}, {SECOND} {DAYS[2]})" in named["S02"]
+    done = _adjudicate(
+        out,
+        f"S02,pd_date,{SECOND},the growth is there already",
+        f"S05,pd_site,{FIRST},the lung lesion is not a metastasis",
+        f"S12,category@3,{SECOND},bone lesion confirmed",
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "0 open" in done.stdout
+    assert _warnings(out, "adjudicate") == {}
+    pfs, said = _derived(out, reader="adjudicated")
+    assert said == []
+    assert (pfs["S02"]["date"], pfs["S02"]["reader"]) == (DAYS[2], "adjudicated")
+    assert (pfs["S05"]["date"], pfs["S05"]["cause"]) == (DAYS[3], "HEPATIC")
+    assert pfs["S09"]["status"] == 0
+    assert (pfs["S12"]["date"], pfs["S12"]["cause"]) == (DAYS[3], "EXTRAHEPATIC")
+    responses = read_table(out / "cohort", "responses")
+    taken = responses[(responses["reader"] == "adjudicated") & (responses["subject_id"] == "S12")]
+    assert dict(zip(taken["date"], taken["taken_from"])) == {DAYS[1]: FIRST, DAYS[2]: FIRST, DAYS[3]: SECOND}
+
+    by_name, _ = _derived(out, reader=SECOND)
+    assert (by_name["S02"]["date"], by_name["S02"]["reader"]) == (DAYS[2], SECOND)
+    assert (by_name["S09"]["date"], by_name["S09"]["reader"]) == (DAYS[3], SECOND)
 
 
 def test_two_readers_have_no_majority_where_they_differ(out: Path) -> None:
@@ -296,12 +288,23 @@ def test_without_a_setting_agreement_decides_and_else_the_first_by_name_with_a_w
     assert {text[8:11] for text in said if "none adjudicated" in text} == {"S02", "S05", "S09", "S12"}
 
 
-def test_choices_are_kept_and_those_on_other_readings_are_flagged(out: Path) -> None:
+def test_choices_are_kept_and_those_on_other_readings_are_flagged(
+    out: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A later choice stands beside the earlier; the reader's change makes it stale; going back makes it hold again."""
-    assert _adjudicate(out, f"S02,pd_date,{FIRST},too small").returncode == 0
-    assert _adjudicate(out, f"S02,pd_date,{SECOND},large enough").returncode == 0
-    again = _adjudicate(out, f"S02,pd_date,{SECOND},large enough")
-    assert "0 taken, 1 were there already" in again.stderr
+    monkeypatch.setattr("lesiontrack.batch.adjudication.write_agreement", lambda *_: None)
+    file = out.parent / "choices.csv"
+
+    def choose(row: str) -> int:
+        file.write_text(f"subject_id,item,chosen_reader,reason\n{row}\n")
+        done = adjudicate_readings(out, choices_file=file, adjudicator="EF", settings_file=None)
+        return done.finished.failures
+
+    assert choose(f"S02,pd_date,{FIRST},too small") == 0
+    assert choose(f"S02,pd_date,{SECOND},large enough") == 0
+    with caplog.at_level("INFO"):
+        assert choose(f"S02,pd_date,{SECOND},large enough") == 0
+    assert "choices: 0 taken, 1 were there already" in caplog.messages
     kept = stored_choices(out)["S02"]
     assert [(c.chosen_reader, c.reason, c.adjudicator) for c in kept] == [
         (FIRST, "too small", "EF"),
@@ -315,8 +318,8 @@ def test_choices_are_kept_and_those_on_other_readings_are_flagged(out: Path) -> 
     before = {name: (out / "cohort" / name).read_bytes() for name in ("responses.parquet", "responses.csv")}
     for name in before:
         (out / "cohort" / name).write_bytes((elsewhere / "cohort" / name).read_bytes())
-    done = lesiontrack("adjudicate", out)
-    assert done.returncode == 1
+    done = adjudicate_readings(out, choices_file=None, adjudicator="EF", settings_file=None)
+    assert done.finished.failures == 1
     states = read_table(out / "cohort", "discordances").set_index(["subject_id", "item"])["state"]
     assert states.loc[("S02", "pd_date")] == "STALE"
     assert "the choice of pd_date (R2, by EF" in _warnings(out, "adjudicate")["S02"]
