@@ -15,7 +15,7 @@ from lesiontrack.batch.study import with_readings, write_cohort
 from lesiontrack.domain.history import History
 from lesiontrack.domain.study import ClinicalFacts
 from lesiontrack.io.clinical import read_clinical
-from lesiontrack.io.store import write_json, write_text
+from lesiontrack.io.store import read_json, write_json, write_text
 from lesiontrack.pipeline import Observed
 from lesiontrack.settings import Settings, as_toml
 from lesiontrack.tables import COHORT_TABLES
@@ -42,7 +42,10 @@ def make_result(out: Path, histories: Mapping[str, History], settings: Settings 
 
 
 def rerun(out: Path, subject_id: str, history: History, settings: Settings | None = None) -> None:
-    """Store a subject as a worker does, over what is there."""
+    """Store a subject as a worker of a rerun does, over what is there; the cohort is then to be written anew."""
+    record = out / "run.json"
+    if record.is_file():
+        write_json(record, {name: value for name, value in read_json(record).items() if name != "key"})
     subject = replace(history.subject, subject_id=subject_id)
     observed = Observed(
         history=replace(history, subject=subject), label_maps={}, map_of={}, views=(), problems=(), notes=()
