@@ -30,6 +30,8 @@ Ints = NDArray[np.intp]
 # Voxels this far outside the liver take part: its surface is the strongest edge, what lies behind moves otherwise.
 _SHELL_MM = 4.0
 _CONTROL_MM = 12.0
+# A voxel's description takes in voxels this far away.
+_PATCH_REACH = 2
 # Without any liver marked, tissue this near to a lesion in it is taken for liver.
 _AROUND_MM = 35.0
 
@@ -105,13 +107,22 @@ class _Pair:
 
     def refined(self, start: Transform, level: _Level) -> Transform:
         """Return the map after one round of search."""
-        there = start.apply(self.points)
+        box = _box(self.mask, level.reach * level.step + _PATCH_REACH)
+        there = start.apply(self.points[box])
         index = np.moveaxis(self.earlier.grid.to_index(there), -1, 0)
         moving = ndimage.map_coordinates(self.image, index, order=1, mode="nearest", output=np.float32)
         seen = self.earlier.scan.contains(there) & self.earlier.grid.contains(there)
-        lattice = _Lattice(self.grid, self.mask, level)
-        cost = _costs(self.fixed, self_similarity(moving), seen, lattice, level)
-        return composed(start, lattice.grid, lattice.coupled(cost, level) * float(self.grid.spacing_mm[0]))
+        spacing_mm = float(self.grid.spacing_mm[0])
+        grid = lps_grid(moving.shape, self.points[box][0, 0, 0], spacing_mm)
+        lattice = _Lattice(grid, self.mask[box], level)
+        cost = _costs(self.fixed[box], self_similarity(moving), seen, lattice, level)
+        return composed(start, lattice.grid, lattice.coupled(cost, level) * spacing_mm)
+
+
+def _box(mask: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    """Return the box of a mask and a margin, in voxels, within its array."""
+    box = ndimage.find_objects(mask.astype(np.int8))[0]
+    return tuple(slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in zip(box, mask.shape, strict=True))
 
 
 class _Lattice:
