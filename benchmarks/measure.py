@@ -289,8 +289,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lesions", type=int, default=50, help="lesions or masks a cell")
     parser.add_argument("--seed", type=int, default=2026, help="the estimator was tuned on seeds 0 to 5")
+    parser.add_argument("--touching", action="store_true", help="only the masks of touching lesions")
     options = parser.parse_args()
     random = np.random.default_rng(options.seed)
+    if options.touching:
+        touching(random, options.lesions)
+        return 0
     kept = diameters(random, options.lesions)
     peers(random, 5 * options.lesions)
     touching(random, options.lesions)

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.simulated_subjects import Plan, Simulated, simulate
 from lesiontrack.align import AlignSettings, Prepared, align
+from lesiontrack.domain.geometry import Grid
 from lesiontrack.domain.history import Registration
 
 SETTINGS = AlignSettings()
@@ -79,6 +80,33 @@ def test_a_scan_against_itself_is_the_identity(mild: Simulated) -> None:
     assert registration.liver_dice is not None
     assert registration.liver_dice > 0.99
     assert registration.trusted
+
+
+def moved(prepared: Prepared, shift_mm: tuple[float, float, float]) -> Prepared:
+    """The same scan with the patient lying elsewhere."""
+
+    def carried(grid: Grid) -> Grid:
+        affine = grid.affine.copy()
+        affine[:3, 3] += shift_mm
+        return replace(grid, affine=affine)
+
+    return replace(
+        prepared,
+        scan=carried(prepared.scan),
+        grid=carried(prepared.grid),
+        body_grid=carried(prepared.body_grid),
+        points_lps_mm=prepared.points_lps_mm + shift_mm,
+    )
+
+
+def test_where_the_patient_lies_in_either_scan_changes_nothing(mild: Simulated) -> None:
+    still = align(mild.prepared[0], mild.prepared[1], SETTINGS)
+    first, second = (60.0, -35.0, 80.0), (-20.0, 15.0, -140.0)
+    carried = align(moved(mild.prepared[0], first), moved(mild.prepared[1], second), SETTINGS)
+    places = mild.prepared[1].points_lps_mm
+    apart = carried.backward.apply(places + second) - first - still.backward.apply(places)
+    assert np.abs(apart).max() < 0.5
+    assert carried.trusted == still.trusted
 
 
 def test_forward_is_the_inverse_of_backward(hard: Simulated) -> None:
