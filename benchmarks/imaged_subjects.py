@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from benchmarks.imaged_anatomy import HIGH_MM, LOOKS, LOW_MM, ImagedAnatomy, Look, Tumour, raster_points
 from benchmarks.simulated_subjects import START, Simulated
 from lesiontrack.align import AlignSettings, Prepared, prepare
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
@@ -22,40 +23,15 @@ from lesiontrack.domain.lesion import Lesion
 from lesiontrack.domain.study import ClinicalFacts, Scan, Subject, Visit
 from lesiontrack.measure import MeasureSettings, count, measure
 
-__all__ = ["Imaged", "ImagedPlan", "Look", "imaged", "LOOKS"]
+__all__ = ["Imaged", "ImagedPlan", "imaged"]
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
 
 METASTASES = Segment(label=1, name="metastases", kind=SegmentKind.LESION, site="LIVER")
 _CORNERS = np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)])
-_CELL_MM = 2.5
-_LOW_MM, _HIGH_MM = np.array([-125.0, -100.0, -115.0]), np.array([145.0, 100.0, 115.0])
 _KNOT_MM = 65.0
 _FINE_MM = 8.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What a scan shows: modality and the values of liver, portal and hepatic veins, lesion, lesion's rim, noise."""
-
-    modality: str
-    liver: float
-    portal: float
-    veins: float
-    lesion: float
-    rim: float
-    noise: float
-
-
-LOOKS = {
-    "portal": Look(modality="CT", liver=108, portal=168, veins=160, lesion=58, rim=75, noise=14),
-    "arterial": Look(modality="CT", liver=80, portal=115, veins=70, lesion=62, rim=105, noise=16),
-    "plain": Look(modality="CT", liver=58, portal=42, veins=40, lesion=38, rim=40, noise=16),
-    "T1": Look(modality="MR", liver=420, portal=330, veins=300, lesion=210, rim=250, noise=18),
-    "T2": Look(modality="MR", liver=160, portal=70, veins=55, lesion=330, rim=260, noise=14),
-    "hepatobiliary": Look(modality="MR", liver=620, portal=260, veins=250, lesion=180, rim=200, noise=20),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,102 +78,6 @@ class ImagedPlan:
         return len(self.looks)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Raster:
-    """A field on the subject's own space, ``_CELL_MM`` apart, (z, y, x)."""
-
-    values: Field
-
-    def at(self, own: Points) -> NDArray[np.float64]:
-        index = ((own - _LOW_MM) / _CELL_MM)[..., ::-1]
-        return np.asarray(
-            ndimage.map_coordinates(self.values, np.moveaxis(index, -1, 0), order=1, mode="nearest"), dtype=np.float64
-        )
-
-
-def _raster_points() -> Points:
-    axes = [np.arange(low, high + _CELL_MM / 2, _CELL_MM) for low, high in zip(_LOW_MM, _HIGH_MM, strict=True)]
-    z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    return np.stack([x, y, z], axis=-1)
-
-
-class _Anatomy:
-    """Liver, vessels and body of one subject in its own space."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        points = _raster_points()
-        self.litres = float(rng.uniform(1.2, 2.1))
-        self.liver = _Raster(_liver_distance(rng, points, self.litres))
-        inside = self.liver.values < -2.0
-        self.portal = _Raster(_tree(rng, points, np.array([5.0, 5.0, -15.0]), inside, 6.5))
-        self.veins = _Raster(_tree(rng, points, np.array([5.0, 45.0, 60.0]), inside, 7.0))
-        noise = ndimage.gaussian_filter(rng.standard_normal(points.shape[:3]).astype(np.float32), 2.5)
-        self.texture = _Raster(noise / noise.std())
-        self.body = _body(rng)
-
-
-def _liver_distance(rng: np.random.Generator, points: Points, litres: float) -> Field:
-    """Return the signed distance to the level of a sum of blobs that encloses the wanted volume."""
-    blobs = [
-        ((-35, 5, 0), (62, 55, 62)),
-        ((-45, 15, -45), (38, 40, 42)),
-        ((45, -25, 15), (58, 36, 36)),
-        ((15, 20, 25), (35, 40, 40)),
-    ]
-    total = np.zeros(points.shape[:3])
-    for centre, size in blobs:
-        at = np.array(centre) + rng.normal(0.0, 8.0, 3)
-        axes = np.array(size) * np.exp(rng.normal(0.0, 0.12, 3)) / 1.6
-        turned = (points - at) @ Rotation.from_rotvec(rng.normal(0.0, 0.25, 3)).as_matrix()
-        total += np.exp(-0.5 * ((turned / axes) ** 2).sum(axis=-1))
-    total += 2.5 * ndimage.gaussian_filter(rng.standard_normal(total.shape), 6.0)
-    edge = np.any((points - _LOW_MM < 12) | (_HIGH_MM - points < 12), axis=-1)
-    total[edge] = 0.0
-    count = int(litres * 1e6 / _CELL_MM**3)
-    level = np.partition(total.ravel(), -count)[-count]
-    labels, _ = ndimage.label(total >= level)
-    mask = labels == np.bincount(labels[labels > 0]).argmax()
-    outer = ndimage.distance_transform_edt(~mask, sampling=_CELL_MM)
-    inner = ndimage.distance_transform_edt(mask, sampling=_CELL_MM)
-    return np.where(mask, _CELL_MM / 2 - inner, outer - _CELL_MM / 2).astype(np.float32)
-
-
-def _tree(rng: np.random.Generator, points: Points, root: Points, inside: NDArray[np.bool_], radius: float) -> Field:
-    """Return how much of each cell is vessel, 0 to 1: a tree that branches from a root through the liver."""
-    distance = np.full(points.shape[:3], 99.0, dtype=np.float32)
-    goals = points[inside][rng.permutation(int(inside.sum()))[:45]]
-    nodes, sizes = [root], [radius]
-    for goal in goals[np.argsort(np.linalg.norm(goals - root, axis=1))]:
-        near = int(np.argmin([np.linalg.norm(goal - n) for n in nodes]))
-        start, size = nodes[near], max(0.8 * sizes[near], 1.6)
-        middle = (start + goal) / 2 + rng.normal(0.0, 4.0, 3)
-        for a, b in ((start, middle), (middle, goal)):
-            _carve(distance, a, b, size)
-        nodes += [middle, goal]
-        sizes += [size, size]
-    return np.asarray(np.clip(0.5 - distance / _CELL_MM, 0, 1) * inside, dtype=np.float32)
-
-
-def _carve(distance: Field, a: Points, b: Points, radius: float) -> None:
-    """Lower a distance field to that of a capsule, within a box around it."""
-    reach = radius + 2 * _CELL_MM
-    low = np.maximum(np.floor((np.minimum(a, b) - reach - _LOW_MM) / _CELL_MM).astype(int), 0)[::-1]
-    high = np.minimum(np.ceil((np.maximum(a, b) + reach - _LOW_MM) / _CELL_MM).astype(int)[::-1] + 1, distance.shape)
-    if (high <= low).any():
-        return
-    box = tuple(slice(int(x), int(y)) for x, y in zip(low, high, strict=True))
-    index = np.stack(np.meshgrid(*(np.arange(x, y) for x, y in zip(low, high, strict=True)), indexing="ij"), axis=-1)
-    at = index[..., ::-1] * _CELL_MM + _LOW_MM
-    share = np.clip(((at - a) @ (b - a)) / max(float((b - a) @ (b - a)), 1e-6), 0, 1)
-    distance[box] = np.minimum(distance[box], np.linalg.norm(at - a - share[..., None] * (b - a), axis=-1) - radius)
-
-
-def _body(rng: np.random.Generator) -> tuple[float, float, Field]:
-    """Return half width, half depth and a lattice of lumps (20 mm) for what lies around the liver."""
-    lumps = ndimage.gaussian_filter(rng.standard_normal((40, 40, 40)).astype(np.float32), 0.9, mode="wrap")
-    return float(rng.uniform(150, 180)), float(rng.uniform(105, 130)), np.asarray(lumps / lumps.std(), dtype=np.float32)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pose:
     """Patient to own space at a visit: ``r = M (p - t)``, ``q = r + u(r)``, u a cubic B-spline; the body is rigid."""
@@ -218,7 +98,7 @@ class _Pose:
         if resected:
             linear = linear / rng.uniform(1.03, 1.12)
             shift = shift + rng.normal(0.0, [12.0, 8.0, 12.0])
-        size = np.ceil((_HIGH_MM - _LOW_MM + 160.0) / _KNOT_MM).astype(int) + 1
+        size = np.ceil((HIGH_MM - LOW_MM + 160.0) / _KNOT_MM).astype(int) + 1
         knots = rng.normal(0.0, plan.bend_mm, (*size[::-1], 3))
         zoom = _KNOT_MM / _FINE_MM
         fine = np.stack([ndimage.zoom(knots[..., a], zoom, order=3, grid_mode=True, mode="nearest") for a in range(3)])
@@ -241,31 +121,9 @@ class _Pose:
         return np.asarray((patient - self.body_shift) @ self.body_linear.T, dtype=np.float64)
 
     def _bend(self, r: Points) -> Points:
-        index = np.moveaxis(((r - (_LOW_MM - 80.0)) / _FINE_MM)[..., ::-1], -1, 0)
+        index = np.moveaxis(((r - (LOW_MM - 80.0)) / _FINE_MM)[..., ::-1], -1, 0)
         moved = [ndimage.map_coordinates(part, index, order=1, mode="nearest") for part in self.spline]
         return np.asarray(np.stack(moved, axis=-1), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tumour:
-    """A star-shaped lesion, point-symmetric so that its centroid is its centre."""
-
-    centre: Points
-    radius: float
-    axes: Points
-    heights: Points
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, centre: Points, radius: float) -> _Tumour:
-        axes = rng.normal(size=(4, 3))
-        return cls(centre, radius, axes / np.linalg.norm(axes, axis=1, keepdims=True), rng.uniform(-0.28, 0.28, 4))
-
-    def level(self, offset: Points, factor: float) -> NDArray[np.float64]:
-        """Return distance along the ray over the radius there; below 1 inside."""
-        length = np.linalg.norm(offset, axis=-1)
-        along = (offset / np.maximum(length, 1e-9)[..., None]) @ self.axes.T
-        radius = self.radius * factor * (1.0 + ((along**2 - 1 / 3) * self.heights).sum(axis=-1))
-        return np.asarray(length / np.maximum(radius, 0.2 * self.radius * factor), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -289,13 +147,13 @@ class Imaged:
 class _Course:
     """Which lesions there are, when, and of which size."""
 
-    tumours: list[_Tumour]
+    tumours: list[Tumour]
     born: NDArray[np.intp]
     dies: NDArray[np.intp]
     factor: Points
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, plan: ImagedPlan, anatomy: _Anatomy) -> _Course:
+    def draw(cls, rng: np.random.Generator, plan: ImagedPlan, anatomy: ImagedAnatomy) -> _Course:
         total = plan.n + round(plan.n * plan.new * (plan.visits - 1))
         radii = np.exp(rng.uniform(np.log(plan.radii_mm[0]), np.log(plan.radii_mm[1]), total))
         centres = _centres(rng, plan, anatomy, radii)
@@ -308,12 +166,12 @@ class _Course:
             alive = np.nonzero((born < visit) & (dies > visit))[0]
             dies[alive[rng.random(len(alive)) < plan.vanish]] = visit
         growth = np.exp(np.cumsum(rng.normal(0.0, 0.14, (plan.visits, total)), axis=0))
-        tumours = [_Tumour.draw(rng, c, r) for c, r in zip(centres, radii, strict=False)]
+        tumours = [Tumour.draw(rng, c, r) for c, r in zip(centres, radii, strict=False)]
         return cls(tumours, born, dies, growth)
 
 
-def _centres(rng: np.random.Generator, plan: ImagedPlan, anatomy: _Anatomy, radii: Points) -> list[Points]:
-    places = _raster_points()[anatomy.liver.values < -4.0]
+def _centres(rng: np.random.Generator, plan: ImagedPlan, anatomy: ImagedAnatomy, radii: Points) -> list[Points]:
+    places = raster_points()[anatomy.liver.values < -4.0]
     found: list[Points] = []
     spacing = plan.apart_mm
     for radius in radii:
@@ -358,7 +216,7 @@ def _voxels(grid: Grid) -> Points:
 
 
 def _painted(
-    rng: np.random.Generator, anatomy: _Anatomy, pose: _Pose, look: Look, points: Points, cut: float | None
+    rng: np.random.Generator, anatomy: ImagedAnatomy, pose: _Pose, look: Look, points: Points, cut: float | None
 ) -> tuple[Field, Field]:
     """Return the image without lesions and the signed distance to the liver."""
     half_width, half_depth, lumps = anatomy.body
@@ -400,10 +258,10 @@ class _Maker:
     def __init__(self, plan: ImagedPlan, seed: int) -> None:
         self.plan, self.seed = plan, seed
         self.rng = np.random.default_rng([seed, 77])
-        self.anatomy = _Anatomy(self.rng)
+        self.anatomy = ImagedAnatomy(self.rng)
         self.course = _Course.draw(self.rng, plan, self.anatomy)
         self.cut_x = float(self.rng.uniform(-30.0, 0.0))
-        inside = _raster_points()[self.anatomy.liver.values < 0]
+        inside = raster_points()[self.anatomy.liver.values < 0]
         self.corners = inside[:: max(len(inside) // 4000, 1)]
         self.centres = np.array([t.centre for t in self.course.tumours]).reshape(-1, 3)
         self.removed = self.centres[:, 0] < self.cut_x + 4.0
