@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from benchmarks.real_anatomy import reference_data
 from benchmarks.simulated_subjects import make_lesion, make_subject
@@ -25,6 +26,8 @@ __all__ = ["deep_lesion_rows"]
 
 Points = NDArray[np.float64]
 Pair = list[dict[str, Any]]
+
+_PLAIN_GATE_MM = 8.0
 
 
 def _pairs() -> list[Pair]:
@@ -79,6 +82,16 @@ def _left_out(pair: Pair) -> Iterator[tuple[float, float]]:
                 )
 
 
+def _plainly(pair: Pair) -> tuple[int, int]:
+    """Return right and found links of one assignment with a gate."""
+    start = np.array([_point(row, "predict target center") for row in pair])
+    goal = np.array([_point(row, "target center") for row in pair])
+    cost = np.linalg.norm(start[:, None] - goal[None], axis=-1)
+    rows, columns = linear_sum_assignment(np.minimum(cost, _PLAIN_GATE_MM))
+    near = cost[rows, columns] < _PLAIN_GATE_MM
+    return int((near & (rows == columns)).sum()), int(near.sum())
+
+
 def deep_lesion_rows() -> Iterator[str]:
     """Yield what was found, in sentences."""
     pairs = _pairs()
@@ -96,6 +109,8 @@ def deep_lesion_rows() -> Iterator[str]:
         right += sum(a == b for a, b in links)
         found += len(links)
         wanted += len(pair)
+    plain = np.array([_plainly(pair) for pair in pairs if len(pair) > 1]).sum(axis=0)
+    yield f"a plain gate of {_PLAIN_GATE_MM:g} mm: precision {plain[0] / plain[1]:.3f}, recall {plain[0] / wanted:.3f}"
     yield f"pairs with several lesions: {wanted} links, precision {right / found:.3f}, recall {right / wanted:.3f}"
     errors = np.array([e for pair in pairs if len(pair) > 1 for e in _left_out(pair)])
     yield f"a lesion left out of the second scan ({len(errors)}): affine alone {errors[:, 0].mean():.1f} mm,"
