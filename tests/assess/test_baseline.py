@@ -79,3 +79,13 @@ def test_a_baseline_without_a_treatment_start_is_not_too_old() -> None:
     case = Case(name="made here", rule="", lesions=LIVER, days=(-400, 56), visits=[visit(T1=20)] * 2, expected=())
     found = assess(replace(case.reads(), treatment_start=None), case.settings()).queries
     assert [(query.code, query.severity) for query in found] == [("NO_TREATMENT_START", "DATA_ERROR")]
+
+
+def test_a_baseline_after_treatment_start_says_by_how_much() -> None:
+    case = Case(name="made here", rule="", lesions=LIVER, days=(3, 56), visits=[visit(T1=20)] * 2, expected=())
+    (query,) = assess(case.reads(), case.settings()).queries
+    assert (query.code, query.severity, query.text) == (
+        "BASELINE_AFTER_START",
+        "DATA_ERROR",
+        "baseline 3 days after treatment start",
+    )
