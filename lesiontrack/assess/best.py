@@ -21,7 +21,7 @@ class TimedResponse:
 
     date: dt.date
     response: Response
-    target_disease: bool = True
+    target_disease: bool
 
 
 @dataclass(frozen=True, slots=True)

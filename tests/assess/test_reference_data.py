@@ -101,7 +101,7 @@ def test_best_overall_response_of_every_published_sequence(shared_data: Path) ->
 
 def _best(row: dict[str, str]) -> str:
     sequence = [
-        TimedResponse(dt.date.fromisoformat(item.split()[0]), Response(item.split()[1]))
+        TimedResponse(dt.date.fromisoformat(item.split()[0]), Response(item.split()[1]), target_disease=True)
         for item in row["sequence"].split(";")
         if item
     ]
