@@ -42,7 +42,8 @@ class Best:
             text = "no visit from treatment start to the first progression counts"
         elif len(days) > 1:
             text = "on day {day}, confirmed {days_between} days later, at least {confirm_days}"
-            numbers += [("days_between", days[-1] - days[0]), ("confirm_days", Decimal(settings.confirm_days))]
+            first, later = days
+            numbers += [("days_between", later - first), ("confirm_days", Decimal(settings.confirm_days))]
         elif self.response in (Response.SD, Response.NON_CR_NON_PD):
             text = "no better response counts, and on day {day}, at least {min_sd_days}, the disease was no worse"
             numbers.append(("min_sd_days", Decimal(settings.min_sd_days)))
