@@ -133,7 +133,9 @@ def _shares(tables: FloatArray, disagreement: FloatArray) -> tuple[FloatArray, F
 def _with_large_sample_interval(
     found: Kappa, table: FloatArray, disagreement: FloatArray, weights: str, level: float
 ) -> Kappa:
-    result = cohens_kappa(table) if weights == "none" else cohens_kappa(table, weights=disagreement)
+    # Its test against 0, which is not used here, divides by a standard error that may be 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = cohens_kappa(table) if weights == "none" else cohens_kappa(table, weights=disagreement)
     variance = float(result.var_kappa)
     if not math.isfinite(variance) or variance <= 1e-12 or found.estimate is None:
         return _noted(found, "no large-sample interval: its standard error is 0")

@@ -81,6 +81,14 @@ def test_perfect_agreement_has_no_large_sample_interval() -> None:
     assert "standard error is 0" in str(found.note)
 
 
+def test_one_reader_with_one_category_agrees_as_by_chance() -> None:
+    """Two visits of one subject, of which the readers share one: kappa is 0, and nothing is warned of."""
+    found = kappa([("S1", "SD", "PD"), ("S1", "PD", "PD")], CATEGORIES, resamples=200)
+    assert found.estimate == pytest.approx(0.0)
+    assert found.ci_by_subject is None
+    assert "one subject only" in str(found.note)
+
+
 def test_one_step_apart_counts_less_than_three() -> None:
     """Weighted kappa tells SD for PD from CR for PD; unweighted does not."""
     base = [(n, name, name) for n, name in enumerate(CATEGORIES * 3)]
