@@ -104,6 +104,8 @@ bench: .stamps/test
 
 # Everything that is too long for every change: thousands of examples, damage, kill -9, a bug planted at every place of
 # the settled rule modules (it names the others, which it does not judge). `make test` runs a sample of the rest.
-soak: .stamps/test
+soak: .stamps/test .stamps/viewer
 	HYPOTHESIS_PROFILE=soak LESIONTRACK_SOAK=1 LESIONTRACK_DAMAGE_ROUNDS=700 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 	$(BIN)/python -m benchmarks.mutate_rules --jobs $(WORKERS)
+	LESIONTRACK_SOAK=1 NAPARI_CONFIG= xvfb-run -a -s "-screen 0 1920x1200x24" $(BIN)/python -m pytest tests/viewer
+	NAPARI_CONFIG= xvfb-run -a -s "-screen 0 1920x1200x24" $(BIN)/python -m benchmarks.reading_room --soak

@@ -20,9 +20,6 @@ class ReviewSettings(BaseModel):
     hide_arm: bool = Field(
         True, description="keep the arm from the reader, as a blinded central review does; off: the worklist shows it."
     )
-    hide_clinical: bool = Field(
-        True, description="keep dates of death and of treatments from the reader; local treatments' sites stay marked."
-    )
     reveal: Literal["all", "chronological"] = Field(
         "all",
         description="show all visits at once, or with chronological each one only when those before it are locked.",

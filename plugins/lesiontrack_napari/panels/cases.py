@@ -21,7 +21,7 @@ from lesiontrack_napari.worklist import Entry, Wanted, shown
 
 __all__ = ["CaseList"]
 
-_COLUMNS = ("case", "arm", "status", "visits", "lesions", "to look at", "least sure")
+_COLUMNS = ("case", "arm", "status", "visits", "lesions", "look", "sure")
 _ANY = {"arm": "any arm", "site": "any site", "status": "any status"}
 
 

@@ -24,7 +24,7 @@ from lesiontrack_napari.verdict import PhaseVerdict
 
 __all__ = ["Curve", "VerdictView"]
 
-_COLUMNS = ("", "sum", "base %", "nadir %", "T", "NT", "new", "overall")
+_COLUMNS = ("", "sum", "base %", "nadir %", "T", "NT", "new", "all")
 _SHADES = {
     "PD": "#8a2f2f",
     "PR": "#2f6b3a",
