@@ -34,7 +34,7 @@ from lesiontrack.io.chained_log import locked
 from lesiontrack.io.history import transform_arrays
 from lesiontrack.io.nifti import write_label_map
 from lesiontrack.tables import COHORT_TABLES, empty, validate
-from lesiontrack.tables.schema import Kind
+from lesiontrack.tables.columns import Kind
 
 __all__ = [
     "READING_FILE",

@@ -15,7 +15,7 @@ import pandas as pd
 from lesiontrack.io.store import read_json, read_table, safe_name
 from lesiontrack.settings import Settings, load_settings
 from lesiontrack.tables import COHORT_TABLES
-from lesiontrack.tables.schema import Kind
+from lesiontrack.tables.columns import Kind
 
 __all__ = ["Case", "Result", "Row", "page_of", "rows_of", "what_happened"]
 

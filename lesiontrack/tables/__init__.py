@@ -1,9 +1,10 @@
 """Declared schemas of every table, and the way from the domain's values to rows.
 
-``schema`` declares, ``rows`` converts. Frames have the declared columns in the declared order and the declared types
-also when they are empty.
+``seen``, ``response`` and ``reading`` declare, ``schema`` builds and checks, ``rows`` and ``judged`` convert. Frames
+have the declared columns in the declared order and the declared types also when they are empty.
 """
 
+from lesiontrack.tables.columns import Column, Kind, Table
 from lesiontrack.tables.judged import (
     assessment_rows,
     assessment_subject_row,
@@ -14,7 +15,7 @@ from lesiontrack.tables.judged import (
     with_clinical_facts,
 )
 from lesiontrack.tables.rows import failures_frame, history_frames
-from lesiontrack.tables.schema import COHORT_TABLES, Column, Kind, Table, empty, frame, validate
+from lesiontrack.tables.schema import COHORT_TABLES, empty, frame, validate
 
 __all__ = [
     "COHORT_TABLES",
