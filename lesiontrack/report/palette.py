@@ -8,7 +8,8 @@ __all__ = ["COLOURS", "Ink", "ink_of"]
 
 # Chosen one by one, each as far as possible from those before it in OKLab (Ottosson 2020), where the distance of two
 # colours is the least of how normal, protanopic and deuteranopic eyes see them (Machado et al. 2009). Lightness 0.52
-# to 0.89, so that each stands out from grey scans and from a page, light or dark. tests/report holds them to it.
+# to 0.89, so that each stands out from grey scans and from a page, light or dark. The last six are as far as possible
+# by CIEDE2000, among those that are far enough by OKLab. tests/report holds them to it.
 COLOURS = (
     "#FA960B",
     "#1651F5",
@@ -34,6 +35,12 @@ COLOURS = (
     "#BA5660",
     "#209AF7",
     "#964885",
+    "#FC8AE4",
+    "#B45ACC",
+    "#E4C09C",
+    "#8A6C84",
+    "#A8D2D2",
+    "#C66C48",
 )
 # When the colours are used up they come again with another line.
 _DASHES = ("", "5 2", "1.5 2", "6 2 1.5 2")

@@ -8,9 +8,10 @@ import numpy as np
 
 from lesiontrack.domain.geometry import Grid
 from lesiontrack.domain.study import LocalTreatment
+from lesiontrack.report.palette import ink_of
 from lesiontrack_napari.frame import Frame, frame_of
 from lesiontrack_napari.layers import diameter_lines, label_colours, marks, outlines, track_colours
-from tests.review.machine import day, machine, track_of
+from tests.review.machine import day, machine, make_extra, track_of
 
 # Slices 5 mm apart, low enough and high enough for all of the constellation.
 GRID = Grid.from_axes(
@@ -32,6 +33,14 @@ def test_a_track_has_one_colour_at_every_visit() -> None:
         shown = label_colours(history, timepoint, colours)
         for number, colour in shown.items():
             assert colour == colours[track_of(history, timepoint, number).track_id]
+
+
+def test_thirty_lesions_have_thirty_colours_those_of_the_report() -> None:
+    places = [np.array([x, y, z], float) for z in (-60, 60) for x in range(-80, 81, 40) for y in range(-80, 81, 80)]
+    history = machine(1, extra=[make_extra(0, 41 + n, place, 5.0) for n, place in enumerate(places[:20])])
+    colours = track_colours(history)
+    assert len(history.tracks) == len(set(colours.values())) == 30
+    assert list(colours.values()) == [ink_of(place).colour for place in range(30)]
 
 
 def test_outlines_are_a_crop_that_lies_where_it_was_cut() -> None:
