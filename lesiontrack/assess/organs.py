@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from lesiontrack.domain.study import Site
@@ -39,6 +40,13 @@ _ONE_ORGAN = {
     "PERITONEAL": Site.PERITONEUM,
     "KIDNEYS": "KIDNEY",
 }
+# A part of an organ is that organ: "LIVER, LEFT LOBE", "liver segment IVb", "LUNG, RIGHT UPPER LOBE".
+_MADE_OF_PARTS = frozenset({"LIVER", "HEPATIC", "LUNG", "LUNGS"})
+_PART = re.compile(
+    r"LEFT|RIGHT|UPPER|LOWER|MIDDLE|MEDIAL|LATERAL|ANTERIOR|POSTERIOR|SUPERIOR|INFERIOR|CENTRAL|"
+    r"CAUDATE|QUADRATE|LINGULA|DOME|LOBES?|SEGMENTS?|SECTIONS?|SECTORS?|AND|(SEG|S)?([0-9]+|[IVX]+)[AB]?"
+)
+_NODE = re.compile(r"(?:^|_)LYMPH_NODES?(?:_|$)")
 
 
 @lru_cache(maxsize=4096)
@@ -51,16 +59,24 @@ def organ_of(text: str, *, direct_extension: str = "HEPATIC") -> str:
     'LYMPH_NODE'
     >>> organ_of("Resection margin")
     'LIVER'
+    >>> organ_of("Liver, segment 4b")
+    'LIVER'
+    >>> organ_of("hepatic flexure")
+    'HEPATIC_FLEXURE'
     """
-    name = "_".join(text.strip().upper().replace("_", " ").replace("-", " ").split())
-    if name in _LIVER:
-        return Site.LIVER.value
+    name = re.sub(r"[\W_]+", "_", text.upper()).strip("_")
     if name in _DIRECT_EXTENSION:
         return Site.LIVER.value if direct_extension == "HEPATIC" else Site.OTHER.value
-    for side in ("LEFT_", "RIGHT_"):
-        name = name.removeprefix(side)
-    for side in ("_LEFT", "_RIGHT"):
-        name = name.removesuffix(side)
-    if name.endswith(("_LYMPH_NODE", "_LYMPH_NODES")) or name.startswith(("LYMPH_NODE_", "LYMPH_NODES_")):
+    name = _whole(name)
+    if name in _LIVER:
+        return Site.LIVER.value
+    if _NODE.search(name):
         return Site.LYMPH_NODE.value
     return str(_ONE_ORGAN.get(name, name))
+
+
+def _whole(name: str) -> str:
+    """Leave out what tells a part of an organ, and the side of a paired one."""
+    words = name.split("_")
+    whole = "_".join(word for word in words if not _PART.fullmatch(word))
+    return whole if whole in _MADE_OF_PARTS else "_".join(word for word in words if word not in ("LEFT", "RIGHT"))
