@@ -13,7 +13,7 @@ from lesiontrack.errors import DecisionError
 from lesiontrack.io.chained_log import ChainedLog, Logged
 from lesiontrack.io.store import safe_name, subject_folder, subject_lock
 from lesiontrack.review.acts import Act
-from lesiontrack.review.decision import Decision, first_of
+from lesiontrack.review.decision import Decision, first_of, reader_name
 
 __all__ = ["DecisionLog", "read_decisions", "readers"]
 
@@ -34,7 +34,10 @@ class DecisionLog:
         if not (folder / "provenance.json").is_file():
             raise DecisionError("there is nothing to decide on", subject_id=subject_id, file=str(folder))
         self.subject_id = subject_id
-        self.reader = reader
+        try:
+            self.reader = reader = reader_name(reader)
+        except DecisionError as error:
+            raise error.at(subject_id=subject_id) from error
         self._first = first_of(subject_id, reader)
         path = folder / f"decisions-{safe_name(reader)}.jsonl"
         self._log = ChainedLog(path, subject_lock(out, subject_id), self._first)

@@ -26,7 +26,7 @@ from lesiontrack.review.acts import (
     Unlock,
     needs_reason,
 )
-from lesiontrack.review.decision import RESERVED_READERS, Decision, alive, first_of, sequence
+from lesiontrack.review.decision import RESERVED_READERS, Decision, alive, first_of, reader_name, sequence
 from lesiontrack.review.drawing import Drawing, Mask, length_mm
 from lesiontrack.review.progress import Item, ItemKind, ReadState
 from lesiontrack.review.references import LesionRef, VisitRef
@@ -77,6 +77,7 @@ __all__ = [
     "first_of",
     "length_mm",
     "needs_reason",
+    "reader_name",
     "revise",
     "sequence",
     "untouched",

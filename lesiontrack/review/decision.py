@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lesiontrack.domain.chain import genesis, seal
+from lesiontrack.domain.chain import canonical, genesis, seal
 from lesiontrack.domain.reading import MACHINE
 from lesiontrack.errors import DecisionError
 from lesiontrack.review.acts import Act, Revoke, act_from_plain, act_to_plain, needs_reason
 
-__all__ = ["RESERVED_READERS", "Decision", "alive", "first_of", "sequence"]
+__all__ = ["RESERVED_READERS", "Decision", "alive", "first_of", "reader_name", "sequence"]
 
 # Names of readings that no person gives.
 RESERVED_READERS = frozenset({MACHINE, "adjudicated", "majority"})
@@ -47,8 +48,9 @@ class Decision:
     id: str
 
     def __post_init__(self) -> None:
-        if not self.reader.strip() or self.reader.lower() in RESERVED_READERS:
-            raise DecisionError("no name of a reader", found=repr(self.reader), expected="a person's name or initials")
+        if self.reader != reader_name(self.reader):
+            expected = repr(reader_name(self.reader))
+            raise DecisionError("a reader's name is not in its one form", found=repr(self.reader), expected=expected)
         wanted = needs_reason(self.act)
         if wanted is not None and not self.reason.strip():
             raise DecisionError(f"{type(self.act).__name__} needs a reason", expected=wanted)
@@ -67,7 +69,15 @@ class Decision:
     def make(
         cls, act: Act, *, reader: str, previous: str, reason: str = "", time: dt.datetime | None = None
     ) -> Decision:
-        """Decide: give an act its reader, its time (now, unless given) and its place after ``previous``."""
+        """Decide: give an act its reader, its time (now, unless given) and its place after ``previous``.
+
+        Raises
+        ------
+        DecisionError
+            If it could not be read again as it is: nothing may be written of it then.
+        """
+        # As it will be read: end points given as integers or NumPy numbers become the numbers that the log holds.
+        act, reader = _as_read(act), reader_name(reader)
         at = (time or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         payload = {"reader": reader, "time": at, "reason": reason, **act_to_plain(act)}
         identifier = seal(previous, payload)
@@ -87,6 +97,29 @@ class Decision:
             raise DecisionError("a decision lacks an entry", expected=", ".join(own))
         act = act_from_plain({name: value for name, value in record.items() if name not in own})
         return cls(act=act, **{name: record[name] for name in own})
+
+
+def _as_read(act: Act) -> Act:
+    try:
+        plain = act_to_plain(act)
+        canonical(plain)
+    except (TypeError, ValueError) as error:
+        raise DecisionError(f"a {type(act).__name__} cannot be stored: {error}") from error
+    return act_from_plain(plain)
+
+
+def reader_name(name: str) -> str:
+    """Return the one form of a reader's name: composed characters (Unicode NFC), no space around.
+
+    Raises
+    ------
+    DecisionError
+        If it is empty, runs over lines, or is one that no person has.
+    """
+    plain = unicodedata.normalize("NFC", name).strip()
+    if not plain or not plain.isprintable() or plain.casefold() in RESERVED_READERS:
+        raise DecisionError("no name of a reader", found=repr(name), expected="a person's name or initials")
+    return plain
 
 
 def first_of(subject_id: str, reader: str) -> str:

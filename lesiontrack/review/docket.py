@@ -8,6 +8,7 @@ from typing import TypeVar
 from lesiontrack.domain.grouping import Key
 from lesiontrack.domain.history import History
 from lesiontrack.errors import DecisionError
+from lesiontrack.review.closed import too_late
 from lesiontrack.review.decision import Decision, alive
 from lesiontrack.review.find import Finder
 from lesiontrack.review.references import LesionRef
@@ -24,7 +25,8 @@ class Docket:
     def __init__(self, machine: History, decisions: Sequence[Decision]) -> None:
         self.machine = machine
         self.finder = Finder(machine)
-        self.live, revoked, void = alive(decisions)
+        late = too_late(decisions, self.finder)
+        self.live, revoked, void = alive([decision for decision in decisions if decision.id not in late])
         self.place = {decision.id: number for number, decision in enumerate(decisions)}
         self.entries: list[Entry] = []
         self.touches: dict[str, set[Key]] = {decision.id: set() for decision in decisions}
@@ -33,6 +35,9 @@ class Docket:
         self.rejected: dict[Key, Decision] = {}
         for decision in void:
             self.drop(decision, "it revokes no earlier decision of this reader")
+        for decision in decisions:
+            if decision.id in late:
+                self.drop(decision, f"visit {late[decision.id]} was closed before; a reader opens it with a reason")
 
     def of(self, kind: type[A]) -> Iterator[tuple[Decision, A]]:
         """Yield the decisions of a kind that still stand, in order, each with its act."""

@@ -46,7 +46,7 @@ def revise(
     grouping = grouping_of(docket, lesions)
     moved = with_sites(docket, lesions, grouping)
     lesions = {key: x if x is lesions[key] else _judged(x, measurable) for key, x in moved.items()}
-    said = statuses_said(docket, lesions)
+    said = statuses_said(docket, grouping, baselines)
     roles = roles_said(docket, baselines)
     confirmed = confirmations(docket)
     readers = sorted({decision.reader for decision in docket.live})

@@ -49,8 +49,16 @@ def with_sites(docket: Docket, lesions: dict[Key, Lesion], grouping: Grouping) -
     return moved
 
 
-def statuses_said(docket: Docket, lesions: dict[Key, Lesion]) -> tuple[Said, ...]:
-    """Return what is said of lesions at visits, in the order of the decisions."""
+def statuses_said(docket: Docket, grouping: Grouping, baselines: frozenset[int]) -> tuple[Said, ...]:
+    """Return what is said of lesions at visits, in the order of the decisions.
+
+    Parameters
+    ----------
+    grouping
+        Which lesions are one.
+    baselines
+        Visits from which a phase starts: what is seen at the last one before a visit is not new at that visit.
+    """
     said: list[Said] = []
     for decision in docket.live:
         act = decision.act
@@ -64,6 +72,12 @@ def statuses_said(docket: Docket, lesions: dict[Key, Lesion]) -> tuple[Said, ...
         if timepoint is None:
             continue
         if isinstance(act, SetNewness):
+            baseline = max((t for t in baselines if t < timepoint), default=None)
+            group = next(group for group in grouping.groups if found[0] in group)
+            if baseline is None or any(key[0] == baseline for key in group):
+                seen = f"is there at the baseline, visit {baseline}" if baseline is not None else "is at the baseline"
+                docket.drop(decision, f"lesion {found[0][1]} of visit {timepoint} is not a new one: it {seen}")
+                continue
             status = LesionWord(act.newness.value)
         else:
             status = act.status if isinstance(act, SetStatus) else act.outcome or LesionWord.PRESENT

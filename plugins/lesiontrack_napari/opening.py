@@ -8,7 +8,7 @@ from pathlib import Path
 from lesiontrack.errors import DecisionError
 from lesiontrack.io.decision_log import DecisionLog, readers
 from lesiontrack.io.store import read_table
-from lesiontrack.review import ConfirmCase, alive
+from lesiontrack.review import ConfirmCase, alive, reader_name
 from lesiontrack.settings import Settings, load_settings
 
 __all__ = ["reader_of", "settings_of", "shares_read"]
@@ -24,7 +24,7 @@ def settings_of(out: Path) -> Settings:
 
 def reader_of(out: Path, named: str = "") -> str:
     """Return who reads: as named on the command line, else by the settings, else the account."""
-    return named or settings_of(out).review.reader_name or getpass.getuser()
+    return reader_name(named or settings_of(out).review.reader_name or getpass.getuser())
 
 
 def shares_read(out: Path, reader: str) -> tuple[Settings, dict[str, float]]:

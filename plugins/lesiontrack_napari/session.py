@@ -99,10 +99,10 @@ class Session:
 
     def __init__(self, case: Case, reader: str) -> None:
         self.case = case
-        self.reader = reader
         self.settings = case.settings
         self.images = Images(self._read_volume)
         self._log = DecisionLog(case.out, case.subject_id, reader)
+        self.reader = reader = self._log.reader
         self._replayer = Replayer(case.machine, case.settings)
         self._judging = live(case.settings)
         self._undone: list[Decision] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import json
+import math
 import os
 import random
 import resource
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,7 +104,7 @@ def test_readers_of_any_name_have_files_of_their_own(out: Path) -> None:
     assert len(list(out.rglob("*.jsonl"))) == len(list(folder.glob("*.jsonl")))
 
 
-@pytest.mark.parametrize("name", ["", "  ", "machine", "Machine", "adjudicated", "majority"])
+@pytest.mark.parametrize("name", ["", "  ", "machine", "Machine", " machine", "majority\n", "a\nb"])
 def test_names_that_no_person_has_are_refused(out: Path, name: str) -> None:
     with pytest.raises(DecisionError, match="no name of a reader"):
         DecisionLog(out, "A", name).append(review.ConfirmCase())
@@ -116,6 +119,38 @@ def test_a_decision_without_its_reason_is_refused_and_leaves_nothing(out: Path) 
     assert not log.path.exists()
     with pytest.raises(DecisionError, match="nothing to decide on"):
         DecisionLog(out, "NOBODY", "anna")
+
+
+def test_one_name_is_one_reader_however_it_is_typed(out: Path) -> None:
+    """Spaces around, and letters with accents put together of two characters, as some systems type them."""
+    DecisionLog(out, "A", "Nu\u00f1ez").append(review.ConfirmCase())
+    DecisionLog(out, "A", " Nun\u0303ez ").append(review.ConfirmCase())
+    assert {reader: len(found) for reader, found in read_decisions(out, "A").items()} == {"Nu\u00f1ez": 2}
+
+
+def test_numbers_of_any_kind_are_stored_as_they_will_be_read(out: Path) -> None:
+    """Whole numbers and NumPy's: the digest is of what the log holds, not of what was handed in."""
+    log = DecisionLog(out, "A", "anna")
+    place = tuple(np.array([1.5, 2.0, 3.0], dtype=np.float32))
+    lesion = review.LesionRef(date=dt.date(2024, 1, 1), series_uid="1", place_lps_mm=place, volume_mm3=500)
+    ends: Any = ((0, 0, 0), tuple(np.array([30, 0, 0])))
+    number: Any = np.int64(3)
+    made = log.append(review.CorrectDiameter(lesion=lesion, ends_lps_mm=ends, slice_index=number))
+    assert DecisionLog(out, "A", "anna").read() == (made,)
+
+
+def test_what_could_not_be_read_again_is_refused_and_leaves_the_log_whole(out: Path) -> None:
+    log = DecisionLog(out, "A", "anna")
+    log.append(review.Comment(text="before"))
+    text: Any = object()
+    place = (math.nan, 0.0, 0.0)
+    astray = review.LesionRef(date=dt.date(2024, 1, 1), series_uid="1", place_lps_mm=place, volume_mm3=5.0)
+    strange: Any = review.VisitRef(date=text, series_uid="1")
+    for act in (review.ConfirmLesion(lesion=astray), review.ConfirmVisit(visit=strange)):
+        with pytest.raises(DecisionError, match="cannot be stored"):
+            log.append(act)
+    log.append(review.Comment(text="after"))
+    assert len(DecisionLog(out, "A", "anna").read()) == 2
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------

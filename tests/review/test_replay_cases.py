@@ -198,6 +198,22 @@ def test_a_new_lesion_is_as_sure_as_the_reader_says() -> None:
     assert overall(read(found, (doubt, "MODALITY_CHANGE")))[-1] is Response.SD
 
 
+def test_a_lesion_of_the_baseline_cannot_be_called_new() -> None:
+    """Else a word on newness would be one of unequivocal progression, without the reason that this wants."""
+    found = machine(3)
+    for visit, newness in ((2, NewStatus.UNEQUIVOCAL), (0, NewStatus.UNEQUIVOCAL)):
+        done = read(found, review.SetNewness(lesion=ref(found, visit, 1), newness=newness))
+        assert states(done) == ["INAPPLICABLE"] and "not a new one" in done.standings[0].why
+        assert overall(done) == [Response.SD, Response.SD]
+
+
+def test_a_lesion_that_a_reader_cuts_off_is_new_and_can_be_called_so() -> None:
+    found = machine(3)
+    cut = review.Unlink(earlier=ref(found, 1, 3), later=ref(found, 2, 3))
+    done = read(found, cut, review.SetNewness(lesion=ref(found, 2, 3), newness=NewStatus.UNEQUIVOCAL))
+    assert states(done) == ["APPLIED", "APPLIED"]
+
+
 def test_targets_are_the_readers_choice_and_only_at_a_baseline() -> None:
     found = machine(3)
     chosen = tuple(ref(found, 0, number) for number in (1, 2))
@@ -236,6 +252,35 @@ def test_a_confirmed_visit_is_no_longer_provisional_and_a_closed_one_can_be_open
     assert done.locked == {1}
     opened = read(found, lock, (review.Unlock(visit=visit_ref(found, 1)), "a lesion was missed"))
     assert opened.locked == frozenset() and states(opened) == ["SUPERSEDED", "APPLIED"]
+
+
+def test_of_a_closed_visit_nothing_more_is_decided() -> None:
+    found = machine(3)
+    lock = review.Lock(visit=visit_ref(found, 1))
+    site = review.SetSite(lesion=ref(found, 1, 4), site="LUNG")
+    later = review.SetSite(lesion=ref(found, 2, 5), site="LUNG")
+    done = read(found, lock, site, later, link(found, (1, 1), (2, 2)), review.ConfirmLesion(lesion=ref(found, 1, 3)))
+    assert states(done) == ["APPLIED", "INAPPLICABLE", "APPLIED", "APPLIED", "APPLIED"]
+    assert "visit 1 was closed before" in done.inapplicable[0].why
+    assert track_of(done.history, 1, 4).site == "LIVER"
+    opened = read(found, lock, (review.Unlock(visit=visit_ref(found, 1)), "a lesion was missed"), site)
+    assert states(opened) == ["SUPERSEDED", "APPLIED", "APPLIED"]
+
+
+def test_what_a_visit_was_closed_with_is_not_taken_back_and_what_came_too_late_is() -> None:
+    found = machine(3)
+    site = review.SetSite(lesion=ref(found, 1, 4), site="LUNG")
+    lock = review.Lock(visit=visit_ref(found, 1))
+    before = sequence([site, lock], subject_id="TEST", reader="anna")
+    undone = sequence([site, lock, review.Revoke(decision=before[0].id)], subject_id="TEST", reader="anna")
+    done = replay(found, undone, SETTINGS)
+    assert states(done) == ["APPLIED", "APPLIED", "INAPPLICABLE"] and track_of(done.history, 1, 4).site == "LUNG"
+    late = sequence([lock, site], subject_id="TEST", reader="anna")
+    taken_back = sequence([lock, site, review.Revoke(decision=late[1].id)], subject_id="TEST", reader="anna")
+    assert states(replay(found, taken_back, SETTINGS)) == ["APPLIED", "REVOKED"]
+    # To take back the lock itself is to have never closed the visit.
+    never = sequence([lock, site, review.Revoke(decision=late[0].id)], subject_id="TEST", reader="anna")
+    assert states(replay(found, never, SETTINGS)) == ["REVOKED", "APPLIED"]
 
 
 def test_a_lesion_that_was_looked_at_needs_no_further_look() -> None:
