@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,11 @@ from lesiontrack.domain.grouping import Key
 from lesiontrack.domain.study import Scan, Subject
 from lesiontrack.errors import LesiontrackError, SegmentationError, StudyError
 from lesiontrack.io.dicomweb import at_hand, store_back
+from lesiontrack.io.moved import study_of_result
 from lesiontrack.io.report_write import write_visit_report
 from lesiontrack.io.seg_write import SegKind, SegWriter
 from lesiontrack.io.source_images import read_source_images
-from lesiontrack.io.store import read_json, safe_name, subject_folder, write_json
+from lesiontrack.io.store import safe_name, subject_folder, write_json
 from lesiontrack.io.study import open_study
 from lesiontrack.io.visit_report import VisitReport
 from lesiontrack.review.drawing import Mask
@@ -96,7 +96,12 @@ def export_dicom(request: DicomExport) -> Exported:
         )
     tables = CohortTables(request.out)
     wanted = _wanted(request, tables)
-    study = open_study(_archive(request), settings.archive, settings.labels, database=request.out / "catalogue.sqlite")
+    study = open_study(
+        study_of_result(request.out, request.study),
+        settings.archive,
+        settings.labels,
+        database=request.out / "catalogue.sqlite",
+    )
     subjects = {subject.subject_id: subject for subject in study.subjects}
     files: list[Path] = []
     refused: list[dict[str, Any]] = []
@@ -111,19 +116,6 @@ def export_dicom(request: DicomExport) -> Exported:
     if request.store:
         log.info("%d files stored", store_back(settings.archive.images, files, settings.archive))
     return Exported(files=tuple(files), refused=len(refused))
-
-
-def _archive(request: DicomExport) -> Path:
-    if request.study is not None:
-        return request.study
-    run = request.out / "run.json"
-    known = read_json(run).get("inputs", {}).get("archive") if run.is_file() else None
-    if known is None:
-        raise StudyError("the result folder does not say where its images are", file=str(run), expected="--study STUDY")
-    found = Path(os.path.normpath(request.out.resolve() / str(known)))
-    if not found.is_dir():
-        raise StudyError("the images are no longer where the run found them", file=str(found), expected="--study STUDY")
-    return found
 
 
 def _wanted(request: DicomExport, tables: CohortTables) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,9 @@ def review(
         str | None,
         typer.Option("--reader", metavar="NAME", help="Who reads; without it, as the settings say, or the account."),
     ] = None,
+    study: Annotated[
+        Path | None, typer.Option("--study", metavar="STUDY", help="The study, where it was moved since it was run.")
+    ] = None,
 ) -> None:
     """Open napari to read the cases of a result folder.
 
@@ -32,6 +36,8 @@ def review(
     from lesiontrack.io.store import subject_folder
 
     require_result(out)
+    if study is not None and not study.is_dir():
+        raise CommandError("no study folder", file=str(study), expected="--study STUDY")
     if subject is not None and not subject_folder(out, subject).is_dir():
         raise CommandError("no such subject in the result folder", subject_id=subject, file=str(out))
     missing = [name for name in ("napari", "PySide6") if importlib.util.find_spec(name) is None]
@@ -40,7 +46,7 @@ def review(
             f"the viewer needs {' and '.join(missing)}",
             expected="the extra napari: pip install 'lesiontrack-crlm[napari]'",
         )
-    arguments = [str(out), subject or "", reader or ""]
+    arguments = [str(out), subject or "", reader or "", "" if study is None else str(study)]
     done = subprocess.run([sys.executable, "-m", "lesiontrack_napari", *arguments], check=False)
     if done.returncode:
         raise typer.Exit(2)

@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str]) -> int:
-    """Open napari at a result folder: OUT, the subject or "", the reader or "".
+    """Open napari at a result folder: OUT, the subject or "", the reader or "", the study or "" where it was run.
 
     Returns
     -------
@@ -21,11 +21,11 @@ def main(arguments: list[str]) -> int:
     from lesiontrack.errors import LesiontrackError
     from lesiontrack_napari.panels.room import ReadingRoom
 
-    out, subject_id, reader = Path(arguments[0]), arguments[1], arguments[2]
+    out, subject_id, reader, study = Path(arguments[0]), arguments[1], arguments[2], arguments[3]
     viewer = napari.Viewer(title="lesiontrack", show=False)
     room = ReadingRoom(viewer)
     try:
-        room.open_result(out, reader)
+        room.open_result(out, reader, study=Path(study) if study else None)
         viewer.window.add_dock_widget(room, name="reading room", area="right")
         viewer.show()
         if subject_id:

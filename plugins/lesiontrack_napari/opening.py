@@ -11,7 +11,7 @@ from lesiontrack.io.store import read_table
 from lesiontrack.review import ConfirmCase, alive, reader_name
 from lesiontrack.settings import Settings, load_settings
 
-__all__ = ["reader_of", "settings_of", "shares_read"]
+__all__ = ["reader_of", "replay_command", "settings_of", "shares_read"]
 
 _BEGUN = 0.5
 
@@ -25,6 +25,11 @@ def settings_of(out: Path) -> Settings:
 def reader_of(out: Path, named: str = "") -> str:
     """Return who reads: as named on the command line, else by the settings, else the account."""
     return reader_name(named or settings_of(out).review.reader_name or getpass.getuser())
+
+
+def replay_command(out: Path, subject_id: str) -> list[str]:
+    """Return what Python is called with to bring a case's responses and endpoints up to the decisions."""
+    return ["-m", "lesiontrack.cli", "replay", str(out), "--subject", subject_id]
 
 
 def shares_read(out: Path, reader: str) -> tuple[Settings, dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,20 @@ from lesiontrack.domain.study import Scan, Visit
 from lesiontrack.errors import DecisionError, StudyError
 from lesiontrack.io.decision_log import DecisionLog
 from lesiontrack.io.history import label_map_files, load_history
+from lesiontrack.io.moved import images_found_again
 from lesiontrack.io.nifti import read_array
 from lesiontrack.io.store import subject_folder
 from lesiontrack.io.study import read_image
 from lesiontrack.pipeline import Replayer, judge
 from lesiontrack.review import Act, Add, Decision, Item, Redraw, Replayed, Revoke, alive, needs_reason
-from lesiontrack.settings import Settings, load_settings
+from lesiontrack.settings import Settings
 from lesiontrack_napari.checks import target_warnings
 from lesiontrack_napari.correspond import Correspondence, Way
 from lesiontrack_napari.frame import onto
 from lesiontrack_napari.images import Images
 from lesiontrack_napari.layers import track_colours
 from lesiontrack_napari.masks import with_drawn
+from lesiontrack_napari.opening import settings_of
 from lesiontrack_napari.table import Row, lesion_rows
 from lesiontrack_napari.verdict import PhaseVerdict, live, verdicts
 
@@ -63,22 +65,28 @@ class Case:
         return self.machine.subject.subject_id
 
 
-def open_case(out: Path, subject_id: str) -> Case:
+def open_case(out: Path, subject_id: str, *, study: Path | None = None) -> Case:
     """Open a subject of a result folder; no voxel is read.
+
+    Parameters
+    ----------
+    study
+        Where its images are now; None: where the run found them, seen from ``out`` if they were moved together.
 
     Raises
     ------
     StudyError
-        If the folder holds no such subject.
+        If the folder holds no such subject, or its images are no longer there.
     """
     folder = subject_folder(out, subject_id)
     if not folder.is_dir():
         raise StudyError("no such subject in the result folder", subject_id=subject_id, file=str(out))
-    stored = out / "settings.toml"
+    settings, machine = settings_of(out), load_history(folder)
+    subject = images_found_again(machine.subject, out, settings.archive, settings.labels, study=study)
     return Case(
         out=out,
-        machine=load_history(folder),
-        settings=load_settings(*([stored] if stored.is_file() else [])),
+        machine=replace(machine, subject=subject),
+        settings=settings,
         label_maps=dict(label_map_files(folder)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication
 
@@ -69,6 +70,36 @@ def test_panes_scroll_together_through_the_registration(room: ReadingRoom) -> No
     _spin(2)
     np.testing.assert_array_equal(before, prior.centre_mm())
     assert session.current == 2
+
+
+def test_the_crosshair_is_where_the_other_visit_shows_the_same(room: ReadingRoom) -> None:
+    """Over the lesion it is on the lesion, and 20 mm beside it 20 mm beside it: the bodies are only shifted."""
+    session, views = _opened(room)
+    room.go("L01", 2)
+    main, prior = views.panes
+    shown, other = views.shown
+    lesion, before = session.sighting(2), session.sighting(1)
+    assert shown is not None and other is not None and lesion is not None and before is not None
+    middle = shown.frame.to_world(np.array(lesion.diameter_ends_lps_mm).mean(axis=0))
+    on_it = other.frame.to_world(np.array(before.diameter_ends_lps_mm).mean(axis=0))
+    for away in ((0.0, 0.0, 0.0), (0.0, 20.0, 0.0), (0.0, 0.0, -20.0)):
+        room.hovered(MAIN, middle + away)
+        assert prior.cross is not None and main.cross is not None
+        assert prior.cross.visible and not main.cross.visible
+        at = np.array(prior.cross.data_to_world(prior.cross.data[0]))
+        np.testing.assert_allclose(at[1:], (on_it + away)[1:], atol=1.0)
+        assert at[0] == prior.model.dims.point[0]
+    room.acting.say("together")
+    assert prior.cross is not None
+    assert not prior.cross.visible
+    room.acting.say("together")
+
+
+def test_private_access_from_the_panels_is_an_error(room: ReadingRoom) -> None:
+    """The filters of this folder reach every module of the plugin, not its first name alone."""
+    module = {"__name__": "lesiontrack_napari.panels.anywhere", "viewer": room.viewer}
+    with pytest.raises(FutureWarning, match="Private attribute access"):
+        exec("viewer._layer_slicer", module)
 
 
 def test_a_jump_shows_the_lesion_in_the_middle_of_both_panes(room: ReadingRoom) -> None:

@@ -65,9 +65,10 @@ class LinkedPanes:
 
         What the registration is off at the lesion is taken off everywhere, so that the lesion stays matched.
         """
+        # Measured against the registration itself, not against what was held before.
+        self._held = None
         mapped = None if first_mm is None else self.map(0, first_mm)
         back = None if second_mm is None else self.map(1, second_mm)
-        self._held = None
         if mapped is not None and back is not None and first_mm is not None and second_mm is not None:
             self._held = (second_mm - mapped, first_mm - back)
 

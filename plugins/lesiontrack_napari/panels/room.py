@@ -46,6 +46,7 @@ class ReadingRoom(QWidget):
         self.session: Session | None = None
         self.out: Path | None = None
         self.reader = ""
+        self._study: Path | None = None
         self.picked: list[tuple[int, int]] = []
         self.docks: Docks | None = None
         self.views: Views | None = None
@@ -87,8 +88,8 @@ class ReadingRoom(QWidget):
         if chosen:
             self.acting.guarded(lambda: self.open_result(Path(chosen)))
 
-    def open_result(self, out: Path, reader: str = "") -> None:
-        """Show the worklist of a result folder.
+    def open_result(self, out: Path, reader: str = "", *, study: Path | None = None) -> None:
+        """Show the worklist of a result folder; ``study`` is where its images are now, if not where it was run.
 
         Raises
         ------
@@ -97,7 +98,7 @@ class ReadingRoom(QWidget):
         """
         from lesiontrack_napari.opening import reader_of, shares_read
 
-        self.out, self.reader = out, reader_of(out, reader)
+        self.out, self.reader, self._study = out, reader_of(out, reader), study
         settings, shares = shares_read(out, self.reader)
         self.cases.fill(entries(out, shares, hide_arm=settings.review.hide_arm))
         self.tabs.setCurrentIndex(0)
@@ -115,7 +116,7 @@ class ReadingRoom(QWidget):
             If it cannot be read.
         """
         if self.out is not None:
-            self.open_session(Session(open_case(self.out, subject_id), self.reader))
+            self.open_session(Session(open_case(self.out, subject_id, study=self._study), self.reader))
 
     def open_first(self) -> None:
         """Open the case that heads the worklist."""

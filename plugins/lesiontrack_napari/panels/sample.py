@@ -62,3 +62,4 @@ def make_sample(room: ReadingRoom, viewer: Any) -> QProcess:
 def _open(room: ReadingRoom, out: Path) -> None:
     room.open_result(out)
     room.open_first()
+    room.tell("a synthetic case, not a patient")

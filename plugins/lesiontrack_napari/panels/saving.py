@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QProcess
 
+from lesiontrack_napari.opening import replay_command
+
 if TYPE_CHECKING:
     from lesiontrack_napari.panels.room import ReadingRoom
 
@@ -31,6 +33,5 @@ def replay_in_background(room: ReadingRoom) -> QProcess | None:
 
     process.finished.connect(finished)
     room.tell("all decisions are on disk; responses and endpoints are being brought up to them …")
-    command = ["-m", "lesiontrack.cli", "replay", str(session.case.out), "--subject", session.case.subject_id]
-    process.start(sys.executable, command)
+    process.start(sys.executable, replay_command(session.case.out, session.case.subject_id))
     return process
