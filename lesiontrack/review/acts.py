@@ -239,7 +239,7 @@ class ConfirmVisit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmCase:
-    """All visits are read and nothing is left to look at."""
+    """All visits are read and nothing is left to look at; of visits imaged after it was decided it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

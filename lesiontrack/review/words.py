@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
 
 from lesiontrack.domain.grouping import Grouping, Key
 from lesiontrack.domain.lesion import Lesion, Role
 from lesiontrack.domain.reading import LesionWord
+from lesiontrack.domain.study import Visit
 from lesiontrack.errors import DecisionError
 from lesiontrack.review.acts import (
     Comment,
@@ -140,13 +142,13 @@ def confirmations(docket: Docket) -> Confirmed:
     visits: set[int] = set()
     locked: set[int] = set()
     lesions: set[Key] = set()
-    whole = False
+    signed: dt.date | None = None
     for decision in docket.live:
         act = decision.act
         if decision.id in docket.states:
             continue
         if isinstance(act, ConfirmCase):
-            whole = True
+            signed = dt.date.fromisoformat(decision.time[:10])
             docket.enter(decision, "confirmed", "case", old="no", new="case")
         elif isinstance(act, ConfirmLesion):
             found = docket.lesions(decision, [act.lesion])
@@ -157,13 +159,19 @@ def confirmations(docket: Docket) -> Confirmed:
             _close(docket, decision, act, visits, locked)
         elif isinstance(act, Comment):
             _comment(docket, decision, act)
-    every = {v.timepoint for v in docket.machine.subject.visits} if whole else set()
+    every = {visit.timepoint for visit in docket.machine.subject.visits}
+    known = every if signed is None else {v.timepoint for v in docket.machine.subject.visits if _was_there(v, signed)}
     return Confirmed(
-        visits=frozenset(visits | locked | every),
+        visits=frozenset(visits | locked | (set() if signed is None else known)),
         locked=frozenset(locked),
         lesions=frozenset(lesions),
-        whole_case=whole,
+        whole_case=signed is not None and known == every,
     )
+
+
+def _was_there(visit: Visit, signed: dt.date) -> bool:
+    """Tell whether a visit can have been seen by who signed the case; where it is evening it may be the day after."""
+    return all(scan.date <= signed + dt.timedelta(days=1) for scan in visit.scans)
 
 
 def _close(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -281,6 +282,17 @@ def test_what_a_visit_was_closed_with_is_not_taken_back_and_what_came_too_late_i
     # To take back the lock itself is to have never closed the visit.
     never = sequence([lock, site, review.Revoke(decision=late[0].id)], subject_id="TEST", reader="anna")
     assert states(replay(found, never, SETTINGS)) == ["REVOKED", "APPLIED"]
+
+
+def test_a_confirmed_case_says_nothing_of_a_visit_that_came_later() -> None:
+    found = machine(4)
+    for visit, left in ((2, [3]), (3, [])):
+        at = dt.datetime.combine(day(visit + 0.5), dt.time(), dt.UTC)
+        signed = sequence([review.ConfirmCase()], subject_id="TEST", reader="anna", start=at)
+        done = replay(found, signed, SETTINGS)
+        assert done.history.reading.confirmed == tuple(range(visit + 1))
+        assert [item.timepoint for item in done.items if item.kind is review.ItemKind.VISIT] == left
+        assert done.read_state == ("IN_PROGRESS" if left else "COMPLETE")
 
 
 def test_a_lesion_that_was_looked_at_needs_no_further_look() -> None:
