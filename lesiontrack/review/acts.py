@@ -225,7 +225,7 @@ class ConfirmLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmLesion:
-    """The lesion was looked at through all visits, and is right."""
+    """The lesion was looked at through all visits, and is right; unless it is confluent, it surely counts as one."""
 
     lesion: LesionRef
 

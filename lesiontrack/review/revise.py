@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lesiontrack.domain.history import History
-from lesiontrack.domain.lesion import Lesion
+from lesiontrack.domain.lesion import Certainty, Lesion
 from lesiontrack.domain.reading import MACHINE
 from lesiontrack.review.decision import Decision
 from lesiontrack.review.docket import Docket
@@ -48,7 +48,8 @@ def revise(
     lesions = {key: x if x is lesions[key] else _judged(x, measurable) for key, x in moved.items()}
     said = statuses_said(docket, grouping, baselines)
     roles = roles_said(docket, baselines)
-    confirmed = confirmations(docket)
+    confirmed = confirmations(docket, lesions, grouping)
+    lesions |= {key: replace(lesions[key], certainty=Certainty.CERTAIN) for key in confirmed.sure}
     readers = sorted({decision.reader for decision in docket.live})
     return Revision(
         machine=machine,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lesiontrack.domain.grouping import Grouping, Key
-from lesiontrack.domain.lesion import Lesion, Role
+from lesiontrack.domain.lesion import Certainty, Lesion, Role
 from lesiontrack.domain.reading import LesionWord
 from lesiontrack.domain.study import Visit
 from lesiontrack.errors import DecisionError
@@ -129,19 +130,24 @@ def roles_said(docket: Docket, baselines: frozenset[int]) -> tuple[RoleSaid, ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
-    """What a reader has signed: visits, lesions, the case; and which visits are closed."""
+    """What a reader has signed: visits, lesions, the case; and which visits are closed.
+
+    ``sure`` are the lesions that count as one for certain now.
+    """
 
     visits: frozenset[int]
     locked: frozenset[int]
     lesions: frozenset[Key]
+    sure: frozenset[Key]
     whole_case: bool
 
 
-def confirmations(docket: Docket) -> Confirmed:
+def confirmations(docket: Docket, lesions: Mapping[Key, Lesion], grouping: Grouping) -> Confirmed:
     """Return what was confirmed and closed; what is commented is entered too."""
     visits: set[int] = set()
     locked: set[int] = set()
-    lesions: set[Key] = set()
+    confirmed: set[Key] = set()
+    sure: set[Key] = set()
     signed: dt.date | None = None
     for decision in docket.live:
         act = decision.act
@@ -153,7 +159,8 @@ def confirmations(docket: Docket) -> Confirmed:
         elif isinstance(act, ConfirmLesion):
             found = docket.lesions(decision, [act.lesion])
             if found is not None:
-                lesions.update(found)
+                confirmed.update(found)
+                sure |= _made_sure(docket, decision, found[0], lesions, grouping)
                 docket.enter(decision, "confirmed", found, old="no", new="lesion", timepoint=found[0][0], lesions=found)
         elif isinstance(act, ConfirmVisit | Lock | Unlock):
             _close(docket, decision, act, visits, locked)
@@ -164,9 +171,22 @@ def confirmations(docket: Docket) -> Confirmed:
     return Confirmed(
         visits=frozenset(visits | locked | (set() if signed is None else known)),
         locked=frozenset(locked),
-        lesions=frozenset(lesions),
+        lesions=frozenset(confirmed),
+        sure=frozenset(sure),
         whole_case=signed is not None and known == every,
     )
+
+
+def _made_sure(
+    docket: Docket, decision: Decision, key: Key, lesions: Mapping[Key, Lesion], grouping: Grouping
+) -> set[Key]:
+    """Return the probable lesions that are certain once confirmed; how many a confluent one is stays open."""
+    group = next(group for group in grouping.groups if key in group)
+    sure = {key for key in group if lesions[key].certainty is Certainty.PROBABLE}
+    for one in sorted(sure):
+        old, new = Certainty.PROBABLE.value, Certainty.CERTAIN.value
+        docket.enter(decision, "certainty", one, old=old, new=new, timepoint=one[0], lesions=(one,))
+    return sure
 
 
 def _was_there(visit: Visit, signed: dt.date) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from lesiontrack import review
 from lesiontrack.domain.history import History
-from lesiontrack.domain.lesion import Fate, LinkKind, Role
+from lesiontrack.domain.lesion import Certainty, Fate, LinkKind, Role
 from lesiontrack.domain.outcome import Response
 from lesiontrack.domain.reading import LesionWord
 from lesiontrack.domain.reads import NewStatus
@@ -303,6 +303,25 @@ def test_a_lesion_that_was_looked_at_needs_no_further_look() -> None:
     track = track_of(done.history, 0, 6)
     assert not track.needs_review and track.reasons == flagged.reasons
     assert "LESION" not in {item.kind for item in done.items if item.track_id == track.track_id}
+
+
+def test_a_probable_lesion_that_is_confirmed_counts_for_certain_and_a_confluent_one_does_not() -> None:
+    doubted = {2: Certainty.PROBABLE, 3: Certainty.CONFLUENT}
+    known = machine(3)
+    unsure = [
+        replace(x, certainty=doubted[x.lesion_id], max_components=x.lesion_id - 1) if x.lesion_id in doubted else x
+        for x in known.lesions
+    ]
+    found = replace(known, lesions=tuple(unsure))
+    acts = [review.ConfirmLesion(lesion=ref(found, 1, number)) for number in (2, 3)]
+    done = read(found, *acts)
+    certainties = {x.lesion_id: x.certainty for x in done.history.lesions if x.timepoint == 0}
+    assert (certainties[2], certainties[3]) == (Certainty.CERTAIN, Certainty.CONFLUENT)
+    before, after = (judge(x, SETTINGS).eligibility.count_low for x in (found, done.history))
+    assert (before, after) == (9, 10)
+    told = [(c.timepoint, c.old, c.new) for c in done.changes if c.field == "certainty"]
+    assert told == [(visit, "PROBABLE", "CERTAIN") for visit in range(3)]
+    assert states(done) == ["APPLIED", "APPLIED"]
 
 
 # --- finding again ----------------------------------------------------------------------------------------------------
