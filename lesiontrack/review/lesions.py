@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from lesiontrack.domain.grouping import Key
 from lesiontrack.domain.history import History
 from lesiontrack.domain.lesion import Certainty, Lesion, LesionStatus
@@ -20,6 +22,8 @@ Measurable = Callable[[Lesion], bool]
 
 # A drawn lesion that overlaps one of the machine's this much (Dice of equal-volume spheres) is that one.
 _THE_SAME = 0.5
+# A diameter that passes by its lesion at more than this is another's: a slip of the reader or of a program.
+_BESIDE_MM = 10.0
 
 
 def revised_lesions(docket: Docket, measurable: Measurable) -> dict[Key, Lesion]:
@@ -148,9 +152,19 @@ def _correct(docket: Docket, lesions: dict[Key, Lesion]) -> None:
             lesions[key] = _redrawn(lesions[key], act.drawing)
             _enter_length(docket, decision, "LONGEST", key, lesions[key])
             _enter_length(docket, decision, "SHORT", key, lesions[key])
+        elif (apart_mm := _apart_mm(lesions[key], act)) > _BESIDE_MM:
+            docket.drop(decision, f"the diameter lies {apart_mm:.0f} mm beside lesion {key[1]} of visit {key[0]}")
         else:
             lesions[key] = _with_diameter(lesions[key], act)
             _enter_length(docket, decision, act.axis, key, lesions[key])
+
+
+def _apart_mm(lesion: Lesion, act: CorrectDiameter) -> float:
+    """Return how far a drawn diameter passes by the lesion's equal-volume sphere, mm; 0 where it meets it."""
+    first, last, centre = (np.asarray(p, dtype=float) for p in (*act.ends_lps_mm, lesion.centroid_lps_mm))
+    along = last - first
+    share = np.clip(np.dot(centre - first, along) / max(float(np.dot(along, along)), 1e-12), 0.0, 1.0)
+    return max(0.0, float(np.linalg.norm(first + share * along - centre)) - lesion.radius_mm)
 
 
 def _enter_length(docket: Docket, decision: Decision, axis: str, key: Key, lesion: Lesion) -> None:

@@ -162,6 +162,20 @@ def test_a_diameter_is_rounded_once() -> None:
         review.length_mm(((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)))
 
 
+@pytest.mark.parametrize(("beside_mm", "state"), [(0.0, "APPLIED"), (9.0, "APPLIED"), (11.0, "INAPPLICABLE")])
+def test_a_diameter_drawn_beside_its_lesion_is_not_its_own(beside_mm: float, state: str) -> None:
+    history = machine()
+    lesion = history.lesion(1, 2)
+    x, y, z = lesion.centroid_lps_mm
+    away = y + lesion.radius_mm + beside_mm if beside_mm else y
+    done = read(
+        history, review.CorrectDiameter(lesion=ref(history, 1, 2), ends_lps_mm=((x - 9, away, z), (x + 9, away, z)))
+    )
+    assert states(done) == [state]
+    assert (done.history.lesion(1, 2).longest_diameter_mm == Decimal("18.0")) == (state == "APPLIED")
+    assert all("beside lesion 2 of visit 1" in left.why for left in done.inapplicable)
+
+
 def test_a_mask_comes_back_as_it_was_drawn() -> None:
     mask = np.zeros((6, 20, 30), dtype=np.bool_)
     mask[2:4, 3:9, 11:17] = np.random.default_rng(7).random((2, 6, 6)) > 0.4
