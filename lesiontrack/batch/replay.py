@@ -69,6 +69,7 @@ def replay_result(out: Path, *, subjects: Sequence[str] = ()) -> Finished:
     failed = [row for subject_id in known for row in failed_rows(out, subject_id)]
     before = read_table(out / "cohort", "failures")
     if record.get("key") == key and all(row in rows_of_table(before) for row in failed):
+        log.info("nothing to replay: no decision since the last time")
         return Finished(failures=len(before), changed=False)
     # Killed from here on, the next run must write the cohort's tables anew.
     write_json(out / "run.json", {name: value for name, value in record.items() if name != "key"})

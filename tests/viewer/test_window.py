@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     not (shutil.which("xdotool") and shutil.which("openbox")),
     reason="needs xdotool and openbox (make test installs them)",
 )
-LONG = pytest.mark.skipif(not os.environ.get("LESIONTRACK_SOAK"), reason="the large window too: make soak")
+LONG = pytest.mark.skipif(not os.environ.get("LESIONTRACK_SOAK"), reason="a case read in a window: in `make soak`")
 
 
 class Hands:
@@ -120,7 +120,8 @@ def window_manager() -> Iterator[None]:
     program.wait(10)
 
 
-@pytest.mark.parametrize("size", ["1366x768", pytest.param("1900x1140", marks=LONG)])
+@LONG
+@pytest.mark.parametrize("size", ["1366x768", "1900x1140"])
 def test_a_reader_reads_a_case(size: str, out: Path, tmp_path: Path, window_manager: None) -> None:
     """Worklist, case, jump, wrong link, diameter, ablated, undo, redo, close, open again: all is there."""
     hands = Hands(out, tmp_path, size)
