@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lesiontrack.assess import AssessSettings, judge
+from lesiontrack.assess.judgement import baselines
 from lesiontrack.domain.lesion import Fate, MissingState
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.study import Coverage, Scan
@@ -42,6 +43,7 @@ def of_volumes(*volumes_mm3: float, start: int = 8) -> Judgement:
         ((1000, 500, 865), [2]),
         ((1000, 500, 864), []),
         ((0, 100, 100), []),
+        ((0.9, 1.6, 1.6), [1, 2]),
     ],
 )
 def test_a_volume_that_grows_by_73_percent_over_its_smallest_is_proposed(
@@ -79,6 +81,14 @@ def test_a_curve_is_complete_when_every_lesion_known_by_then_is_told() -> None:
     builder = Builder(DATES).track(30, 30, 30)
     builder.track(None, 12, None, states={2: MissingState.OUT_OF_VIEW})
     assert [point.complete for point in judged(builder).curves] == [True, True, False]
+
+
+# --- phases -----------------------------------------------------------------------------------------------------------
+
+
+def test_roles_are_given_where_a_phase_starts() -> None:
+    assert baselines(Builder(DATES, start=day(70)).track(30, 30, 30).build()) == {0, 1}
+    assert baselines(Builder(DATES, start=day(8)).track(30, 30, 30).build()) == {0}
 
 
 # --- regions ----------------------------------------------------------------------------------------------------------
