@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,20 +139,36 @@ def _body(rng: np.random.Generator) -> tuple[float, float, Field]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tumour:
-    """A star-shaped lesion, point-symmetric so that its centroid is its centre."""
+    """A star-shaped lesion, point-symmetric so that its centroid is its centre; stretched along an axis."""
 
     centre: Points
     radius: float
     axes: Points
     heights: Points
+    axis: Points = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    long: float = 1.0
 
     @classmethod
     def draw(cls, rng: np.random.Generator, centre: Points, radius: float) -> Tumour:
         axes = rng.normal(size=(4, 3))
         return cls(centre, radius, axes / np.linalg.norm(axes, axis=1, keepdims=True), rng.uniform(-0.28, 0.28, 4))
 
+    @property
+    def reach(self) -> float:
+        """How far from the centre it may extend."""
+        return 2.0 * self.radius * self.long
+
+    def smoothed(self) -> Tumour:
+        """Return it with lower lumps, so that two of them that lie apart do not touch."""
+        return replace(self, heights=0.4 * self.heights)
+
+    def along(self, axis: Points, long: float) -> Tumour:
+        """Return it stretched along a unit vector."""
+        return replace(self, axis=axis, long=long)
+
     def level(self, offset: Points, factor: float) -> NDArray[np.float64]:
         """Return distance along the ray over the radius there; below 1 inside."""
+        offset = offset - (1.0 - 1.0 / self.long) * (offset @ self.axis)[..., None] * self.axis
         length = np.linalg.norm(offset, axis=-1)
         along = (offset / np.maximum(length, 1e-9)[..., None]) @ self.axes.T
         radius = self.radius * factor * (1.0 + ((along**2 - 1 / 3) * self.heights).sum(axis=-1))

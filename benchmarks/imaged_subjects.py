@@ -8,6 +8,7 @@ drawn unevenly. The truth is the map that the images were sampled with: lesion `
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from benchmarks.imaged_anatomy import HIGH_MM, LOOKS, LOW_MM, ImagedAnatomy, Look, Tumour, raster_points
+from benchmarks.imaged_anatomy import HIGH_MM, LOOKS, LOW_MM, ImagedAnatomy, Look, raster_points
+from benchmarks.imaged_course import Course
+from benchmarks.imaged_plan import ImagedPlan, scan_grid
 from benchmarks.simulated_subjects import START, Simulated
+from benchmarks.true_chords import longest_chord_mm
 from lesiontrack.align import AlignSettings, Prepared, prepare
 from lesiontrack.domain.geometry import Grid, Segment, Segmentation, SegmentKind, Volume
 from lesiontrack.domain.lesion import Lesion
@@ -28,54 +32,8 @@ __all__ = ["Imaged", "ImagedPlan", "imaged"]
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
 
-METASTASES = Segment(label=1, name="metastases", kind=SegmentKind.LESION, site="LIVER")
-_CORNERS = np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)])
 _KNOT_MM = 65.0
 _FINE_MM = 8.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagedPlan:
-    """What to simulate.
-
-    Attributes
-    ----------
-    n, apart_mm, radii_mm
-        Lesions at the first visit, least distance of their centres, range of their mean radii.
-    looks
-        Names in ``LOOKS``, one for each visit.
-    slices_mm
-        To be drawn from.
-    breathing_mm, turn_deg, bend_mm
-        Range of the liver's own shift along the body; standard deviations of its turn and of the spline's knots.
-    unmarked
-        Visits whose segmentation marks no liver.
-    outline_mm
-        Standard deviation of the unevenness of drawn outlines.
-    """
-
-    n: int
-    looks: tuple[str, ...] = ("portal", "portal")
-    apart_mm: float = 16.0
-    radii_mm: tuple[float, float] = (4.0, 12.0)
-    slices_mm: tuple[float, ...] = (1.0, 2.5, 5.0)
-    pixel_mm: float = 1.6
-    breathing_mm: tuple[float, float] = (3.0, 12.0)
-    turn_deg: float = 2.0
-    bend_mm: float = 5.0
-    vanish: float = 0.08
-    new: float = 0.08
-    missed: float = 0.0
-    cut_views: bool = False
-    resected_at: int | None = None
-    unmarked: tuple[int, ...] = ()
-    outline_mm: float = 0.5
-    oblique: bool = False
-
-    @property
-    def visits(self) -> int:
-        """How many visits."""
-        return len(self.looks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,81 +92,18 @@ class Imaged:
     ----------
     counts
         (true, low, hepatic, high) of each visit.
+    diameters_mm
+        (measured, true) longest diameters of the lesions that are one mask each: against the outline as it was drawn,
+        before it was made of voxels.
     volumes
         Volume and segmentation of each visit.
     """
 
     simulated: Simulated
     counts: tuple[tuple[int, int, int, int], ...]
+    diameters_mm: tuple[tuple[float, float], ...]
+    pixel_mm: float
     volumes: tuple[tuple[Volume, Segmentation], ...]
-
-
-@dataclass(slots=True)
-class _Course:
-    """Which lesions there are, when, and of which size."""
-
-    tumours: list[Tumour]
-    born: NDArray[np.intp]
-    dies: NDArray[np.intp]
-    factor: Points
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, plan: ImagedPlan, anatomy: ImagedAnatomy) -> _Course:
-        total = plan.n + round(plan.n * plan.new * (plan.visits - 1))
-        radii = np.exp(rng.uniform(np.log(plan.radii_mm[0]), np.log(plan.radii_mm[1]), total))
-        centres = _centres(rng, plan, anatomy, radii)
-        total = len(centres)
-        first = min(plan.n, total)
-        born = np.zeros(total, dtype=np.intp)
-        born[first:] = 1 + np.arange(total - first) % max(plan.visits - 1, 1)
-        dies = np.full(total, plan.visits, dtype=np.intp)
-        for visit in range(1, plan.visits):
-            alive = np.nonzero((born < visit) & (dies > visit))[0]
-            dies[alive[rng.random(len(alive)) < plan.vanish]] = visit
-        growth = np.exp(np.cumsum(rng.normal(0.0, 0.14, (plan.visits, total)), axis=0))
-        tumours = [Tumour.draw(rng, c, r) for c, r in zip(centres, radii, strict=False)]
-        return cls(tumours, born, dies, growth)
-
-
-def _centres(rng: np.random.Generator, plan: ImagedPlan, anatomy: ImagedAnatomy, radii: Points) -> list[Points]:
-    places = raster_points()[anatomy.liver.values < -4.0]
-    found: list[Points] = []
-    spacing = plan.apart_mm
-    for radius in radii:
-        for attempt in range(3000):
-            centre = places[int(rng.integers(len(places)))] + rng.uniform(-1.2, 1.2, 3)
-            gaps = [
-                np.linalg.norm(centre - o) - max(spacing, 1.45 * (radius + r))
-                for o, r in zip(found, radii, strict=False)
-            ]
-            if min(gaps, default=1.0) > 0:
-                found.append(centre)
-                break
-            if attempt % 1000 == 999:
-                spacing *= 0.9
-    return found
-
-
-def _grid(rng: np.random.Generator, plan: ImagedPlan, pose: _Pose, corners: Points) -> Grid:
-    """Return the scan's grid: liver and some of the body; now and then a field of view that cuts the liver."""
-    at = pose.patient(corners)
-    around = np.array([35.0, 30.0, 0.0])
-    low, high = at.min(axis=0) - around, at.max(axis=0) + around
-    low[2], high[2] = low[2] - rng.uniform(10, 50), high[2] + rng.uniform(10, 40)
-    if plan.cut_views and rng.random() < 0.5:
-        cut = rng.uniform(0.06, 0.22) * (at[:, 2].max() - at[:, 2].min())
-        if rng.random() < 0.5:
-            high[2] = at[:, 2].max() - cut
-        else:
-            low[2] = at[:, 2].min() + cut
-    slice_mm = float(rng.choice(plan.slices_mm))
-    spacing = np.array([slice_mm, plan.pixel_mm, plan.pixel_mm])
-    size = np.maximum(np.floor((high - low)[::-1] / spacing).astype(int), 3)
-    steps = np.array([[0, 0, slice_mm], [0, plan.pixel_mm, 0], [plan.pixel_mm, 0, 0]], dtype=np.float64)
-    if plan.oblique:
-        steps = steps @ Rotation.from_euler("xyz", rng.uniform(-12, 12, 3), degrees=True).as_matrix().T
-    origin = (low + high) / 2 - ((size - 1) / 2.0) @ steps
-    return Grid.from_axes(shape=(int(size[0]), int(size[1]), int(size[2])), origin_lps_mm=origin, steps_lps_mm=steps)
 
 
 def _voxels(grid: Grid) -> Points:
@@ -259,7 +154,7 @@ class _Maker:
         self.plan, self.seed = plan, seed
         self.rng = np.random.default_rng([seed, 77])
         self.anatomy = ImagedAnatomy(self.rng)
-        self.course = _Course.draw(self.rng, plan, self.anatomy)
+        self.course = Course.draw(self.rng, plan, self.anatomy)
         self.cut_x = float(self.rng.uniform(-30.0, 0.0))
         inside = raster_points()[self.anatomy.liver.values < 0]
         self.corners = inside[:: max(len(inside) // 4000, 1)]
@@ -268,7 +163,11 @@ class _Maker:
         self.places = {n: np.zeros((plan.visits, 3)) for n in range(len(self.centres))}
         self.truth: dict[tuple[int, int], int] = {}
         self.gone: dict[tuple[int, int], bool] = {}
+        self.family = {*self.course.whole_of, *self.course.whole_of.values()}
         self.counts: list[tuple[int, int, int, int]] = []
+        self.diameters: list[tuple[float, float]] = []
+        self.outlines: dict[int, Points] = {}
+        self.prepare_s: list[float] = []
 
     def visit(self, visit: int) -> tuple[Volume, Segmentation, Visit, tuple[Lesion, ...], Prepared]:
         """Make one visit: image, outlines, what is measured in it."""
@@ -276,7 +175,7 @@ class _Maker:
         resected = plan.resected_at is not None and visit >= plan.resected_at
         pose = _Pose.draw(rng, plan, resected=resected)
         corners = self.corners[self.corners[:, 0] >= self.cut_x] if resected else self.corners
-        grid = _grid(rng, plan, pose, corners)
+        grid = scan_grid(rng, plan, pose.patient(corners))
         points = _voxels(grid)
         image, distance = _painted(rng, self.anatomy, pose, look, points, self.cut_x if resected else None)
         at = pose.patient(self.centres) if len(self.centres) else self.centres
@@ -298,7 +197,9 @@ class _Maker:
         found = measure(volume, segmentation, timepoint=visit, date=date, settings=MeasureSettings())
         self._note(visit, found.lesions, found.label_map, labels, at, there, grid, resected=resected)
         scan = Scan(series_uid=volume.series_uid, date=date, modality=look.modality, grid=grid, measured=True)
+        began = time.process_time()
         kept = prepare(volume, segmentation, found.lesions, timepoint=visit, settings=AlignSettings())
+        self.prepare_s.append(time.process_time() - began)
         return volume, segmentation, Visit(timepoint=visit, scans=(scan,)), found.lesions, kept
 
     def _volume(self, grid: Grid, voxels: NDArray[np.int16], look: Look, visit: int) -> Volume:
@@ -323,9 +224,10 @@ class _Maker:
     ) -> NDArray[np.uint16]:
         """Draw the lesions into the image and mark those that a reader would; labels are true numbers plus one."""
         labels = np.zeros(grid.shape, dtype=np.uint16)
+        self.outlines.clear()
         for number in there:
             tumour, factor = self.course.tumours[number], float(self.course.factor[visit, number])
-            reach = 2.0 * tumour.radius * factor + 6.0
+            reach = tumour.reach * factor + 6.0
             ends = grid.to_index(
                 at[number] + reach * np.array([[(c >> a & 1) * 2 - 1 for a in range(3)] for c in range(8)])
             )
@@ -346,6 +248,8 @@ class _Maker:
             image[box] = image[box] * (1 - share) + share * (look.rim * (1 - core) + look.lesion * core)
             if number in marked:
                 labels[box][(level + rough < 1) & (labels[box] == 0)] = number + 1
+                if (low > 0).all() and (high < grid.shape).all():
+                    self.outlines[int(number)] = level + rough
         return labels
 
     def _note(
@@ -363,12 +267,18 @@ class _Maker:
         """Keep the truth of a visit; a lesion found is the true one that most of its voxels belong to."""
         for lesion in lesions:
             inside = labels[label_map == lesion.lesion_id]
-            self.truth[(visit, lesion.lesion_id)] = int(np.bincount(inside).argmax()) - 1
+            number = int(np.bincount(inside).argmax()) - 1
+            self.truth[(visit, lesion.lesion_id)] = number
+            outline = self.outlines.get(number)
+            if outline is not None and (inside == number + 1).all() and np.count_nonzero(outline < 1) == len(inside):
+                chord_mm = longest_chord_mm(outline, self.plan.pixel_mm)
+                self.diameters.append((float(lesion.longest_diameter_mm), chord_mm))
         total = count(lesions)
         self.counts.append((len(np.unique(labels[labels > 0])), total.low, total.hepatic, total.high))
         for number in range(len(at)):
             self.places[number][visit] = at[number]
             known = self.course.born[number] < visit
+            known &= number not in self.family
             if known and not there[number] and not (resected and self.removed[number]):
                 self.gone[(visit, number)] = bool(grid.contains(at[number]))
 
@@ -384,5 +294,13 @@ def imaged(plan: ImagedPlan, seed: int) -> Imaged:
         truth=maker.truth,
         places=maker.places,
         gone=maker.gone,
+        whole_of=maker.course.whole_of,
+        prepare_s=tuple(maker.prepare_s),
     )
-    return Imaged(simulated=simulated, counts=tuple(maker.counts), volumes=tuple((m[0], m[1]) for m in made))
+    return Imaged(
+        simulated=simulated,
+        counts=tuple(maker.counts),
+        diameters_mm=tuple(maker.diameters),
+        pixel_mm=plan.pixel_mm,
+        volumes=tuple((m[0], m[1]) for m in made),
+    )

@@ -112,6 +112,10 @@ class Simulated:
         number to its true place (visits, 3) in each visit's space.
     gone
         (timepoint, number) of lesions that are absent there though known earlier, not cut away; in view or not.
+    whole_of
+        Number of a part to that of the lesion that fell into it, or that it flowed into.
+    prepare_s
+        CPU seconds of preparing each visit, where there are images.
     """
 
     subject: Subject
@@ -120,6 +124,8 @@ class Simulated:
     truth: dict[tuple[int, int], int]
     places: dict[int, Points]
     gone: dict[tuple[int, int], bool] = field(default_factory=dict)
+    whole_of: dict[int, int] = field(default_factory=dict)
+    prepare_s: tuple[float, ...] = ()
 
 
 def _turn(radians: Points) -> Points:
