@@ -12,6 +12,7 @@ from lesiontrack.domain.study import Method
 from lesiontrack.link.draft import Draft, Visits, members_at
 from lesiontrack.link.evidence import Evidence
 from lesiontrack.link.linking import probability
+from lesiontrack.link.overlooked import overlooked
 from lesiontrack.link.settings import LinkSettings
 from lesiontrack.link.treatments import Names
 
@@ -67,7 +68,10 @@ class Finish:
         absent = [entry for entry in self._missing if entry.track_id == self._names.track_ids[number]]
         fate, notes = self._fate(draft, absent)
         draft = draft.because(*_unsure_links(links, self._settings), *self._gaps(draft, absent))
-        draft = draft.because(*self._rivals(draft), *notes)
+        rivals = self._rivals(draft)
+        draft = draft.because(*rivals, *notes)
+        if draft.recurrence_of is None and not rivals:
+            draft = draft.because(*overlooked(draft, self._evidence, self._visits, self._settings))
         return Track(
             track_id=self._names.track_ids[number],
             tracking_uid=self._names.tracking_uids[number],

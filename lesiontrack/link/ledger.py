@@ -12,7 +12,7 @@ from lesiontrack.link.draft import Draft, Visits
 from lesiontrack.link.evidence import Evidence, Place
 from lesiontrack.link.settings import LinkSettings
 
-__all__ = ["ledger"]
+__all__ = ["ledger", "look"]
 
 
 def ledger(
@@ -40,7 +40,7 @@ def ledger(
 def _entry(
     draft: Draft, track_id: str, timepoint: int, since: int, evidence: Evidence, settings: LinkSettings
 ) -> Missing:
-    scan, place, in_view = _look(draft, timepoint, evidence, settings)
+    scan, place, in_view = look(draft, timepoint, evidence, settings)
     treated = draft.treated_from is not None and timepoint >= draft.treated_from
     state = MissingState.NOT_SEEN if in_view else MissingState.OUT_OF_VIEW
     return Missing(
@@ -54,8 +54,8 @@ def _entry(
     )
 
 
-def _look(draft: Draft, timepoint: int, evidence: Evidence, settings: LinkSettings) -> tuple[Scan, Place, bool]:
-    """Return the scan of a visit that should show the draft, the place there, and whether it is in view.
+def look(draft: Draft, timepoint: int, evidence: Evidence, settings: LinkSettings) -> tuple[Scan, Place, bool]:
+    """Return the scan of a visit that should show a draft seen at others, the place there, whether it is in view.
 
     Scans with the place in view come first, then trusted routes, then the nearer route, then the series UID. Where no
     route leads to any scan, the last seen coordinates stand in, never trusted.
@@ -74,7 +74,8 @@ def _look(draft: Draft, timepoint: int, evidence: Evidence, settings: LinkSettin
         best = min(found, key=lambda f: f[:4])
         return best[4], best[5], not best[0]
     earlier = [m for m in draft.members if evidence.lesions[m].timepoint < timepoint]
-    point = np.array(evidence.lesions[earlier[-1]].centroid_lps_mm)
+    nearest = earlier[-1] if earlier else draft.members[0]
+    point = np.array(evidence.lesions[nearest].centroid_lps_mm)
     scan = min(scans, key=lambda s: s.series_uid)
     in_view = scan.grid is None or bool(scan.grid.contains(point, margin_mm=_margin(scan, settings)))
     return scan, Place(point, 1e3, trusted=False), in_view

@@ -124,3 +124,19 @@ class LinkSettings(BaseModel):
         le=100.0,
         description="A new lesion whose edge is nearer than this to a treated site's edge may be its recurrence, mm.",
     )
+    missed_doubling_days: float = Field(
+        default=30.0,
+        gt=0.0,
+        le=1000.0,
+        description="A track that begins at a later visit is shown to a reader as maybe missed before (a suggestion, "
+        "it changes nothing else) where it would have been marked unless its volume doubled in fewer days than this. "
+        "Default: 30, about a third of the mean of liver metastases that surgeons did not find (86 days; Finlay et al. "
+        "1988, Br J Surg 75:641-644).",
+    )
+    missed_from_mm: float = Field(
+        default=5.0,
+        gt=0.0,
+        le=50.0,
+        description="Diameter in mm from which a lesion would have been marked. Default: 5, below it a lesion is too "
+        "small to measure.",
+    )

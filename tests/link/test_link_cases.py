@@ -131,6 +131,41 @@ def test_a_lesion_back_after_a_visit_keeps_its_track_and_is_flagged() -> None:
     assert [(m.timepoint, m.since_timepoint) for m in tracking.missing] == [(1, 1)]
 
 
+def late(radius: float, centre: tuple[float, float, float] = (60.0, 60.0, 0.0), visit: int = 1) -> Lesion:
+    """Lesion 20, which no earlier visit marks."""
+    return make_lesion(visit, 20, np.array(centre), radius)
+
+
+def test_a_lesion_too_large_to_be_new_is_suggested_as_missed_and_nothing_else_changes() -> None:
+    """24 mm after 56 days: 15.6 mm before, even if the volume doubled every 30 days (24 / 2^(56/90))."""
+    tracking = link(row(0), row(1, extra=[late(12.0)]))
+    track = track_of(tracking, 1, 20)
+    (reason,) = track.reasons
+    assert reason.startswith("MAYBE_MISSED: 24 mm at first sight, so 16 mm or more at visit 0,")
+    assert reason.endswith("look there at 60, 60, 0 mm")
+    assert track.needs_review and track.lesions == ((1, 20),) and not tracking.missing
+    assert not any(link.lesion_to == 20 for link in tracking.links)
+
+
+def test_a_small_new_lesion_is_not_suggested_as_missed() -> None:
+    """7 mm after 56 days could have been 4.5 mm before, too small to be marked."""
+    track = track_of(link(row(0), row(1, extra=[late(3.5)])), 1, 20)
+    assert not track.reasons and not track.needs_review
+
+
+def test_the_last_visit_that_showed_the_place_is_where_to_look() -> None:
+    """30 mm at the third visit: 19.5 mm at the second, whose scan ends before it; 12.7 mm at the first."""
+    subject = make_subject(3)
+    scan = subject.visits[1].scans[0]
+    assert scan.grid is not None
+    cut = replace(scan, grid=scan.grid.crop((0, 0, 0), (33, 60, 60)))
+    short = replace(subject, visits=(subject.visits[0], Visit(timepoint=1, scans=(cut,)), subject.visits[2]))
+    high = late(15.0, (60.0, 60.0, 80.0), visit=2)
+    visits = row(0), row(1, skip=[5]), row(2, extra=[high])
+    assert "or more at visit 1," in track_of(link(*visits), 2, 20).reasons[0]
+    assert "so 13 mm or more at visit 0," in track_of(link(*visits, subject=short), 2, 20).reasons[0]
+
+
 def test_a_place_outside_the_scan_is_out_of_view_and_the_lesion_not_gone() -> None:
     subject = make_subject(2)
     scan = subject.visits[1].scans[0]
