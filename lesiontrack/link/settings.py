@@ -101,10 +101,11 @@ class LinkSettings(BaseModel):
         default=5.0, ge=0.0, le=50.0, description="A place nearer to the edge of a scan than this, mm, is out of view."
     )
     fragment_reach: float = Field(
-        default=1.15,
+        default=1.3,
         ge=0.5,
         le=3.0,
-        description="A fragment's centre lies within this many radii of the lesion it split from.",
+        description="A fragment's centre lies within this many radii (of the sphere of equal volume) of the lesion it "
+        "split from. Default: 1.3, the parts of a lesion twice as long as wide at 1.0, and what projecting adds.",
     )
     place_gate_mm: float = Field(
         default=15.0,
