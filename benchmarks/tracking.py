@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -82,7 +83,6 @@ IMAGED: dict[str, ImagedPlan] = {
     "images, grids": replace(NEAR, grids=("oblique", "coronal", "flipped", "tilted")),
     "images, no liver marked": replace(NEAR, unmarked=(0, 1, 2)),
 }
-ENGINES = ("blocks", "surface", "elastix")
 PLAIN_GATE_MM = 8.0
 
 
@@ -164,17 +164,17 @@ def elastix_is_there() -> bool:
     return hasattr(itk, "elastix_registration_method")
 
 
-def run(seeds: range, names: list[str], elastix: int) -> dict[str, dict[str, Tally]]:
-    """Run every method on every stratum; elastix on the first so many subjects of those with images."""
+def run(seeds: range, names: list[str], elastix: int, engines: Sequence[str] = ()) -> dict[str, dict[str, Tally]]:
+    """Run every method on every stratum; elastix, the peer, on the first so many subjects of those with images."""
     results: dict[str, dict[str, Tally]] = {}
     for name in names:
         tallies: dict[str, Tally] = {}
         for seed in seeds:
             if name in STRATA:
-                _each(simulate(STRATA[name], seed), tallies, elastix=False)
+                _each(simulate(STRATA[name], seed), tallies)
                 continue
             made = imaged(IMAGED[name], seed)
-            _each(made.simulated, tallies, elastix=seed - seeds.start < elastix)
+            _each(made.simulated, tallies, elastix=seed - seeds.start < elastix, engines=engines)
             own = tallies["lesiontrack"]
             own.counts += made.counts
             own.diameters_pixels += [(a / made.pixel_mm, b / made.pixel_mm) for a, b in made.diameters_mm]
@@ -183,15 +183,13 @@ def run(seeds: range, names: list[str], elastix: int) -> dict[str, dict[str, Tal
     return results
 
 
-def _each(subject: Simulated, tallies: dict[str, Tally], *, elastix: bool) -> None:
-    """Run every method on one subject."""
-    shown = any(prepared.image.any() for prepared in subject.prepared)
+def _each(subject: Simulated, tallies: dict[str, Tally], *, elastix: bool = False, engines: Sequence[str] = ()) -> None:
+    """Run every method on one subject; our other engines only where they are named."""
     for peer in ("centroid", "surface affine", *(["elastix 300"] if elastix else [])):
         plain(subject, tallies.setdefault(f"{peer}, plain gate", Tally()), peer)
     ours(subject, tallies.setdefault("lesiontrack", Tally()))
-    for engine in ENGINES[1:] if shown else ():
-        if engine != "elastix" or elastix:
-            ours(subject, tallies.setdefault(f"lesiontrack, engine {engine}", Tally()), AlignSettings(engine=engine))
+    for engine in engines:
+        ours(subject, tallies.setdefault(f"lesiontrack, engine {engine}", Tally()), AlignSettings(engine=engine))
 
 
 def main() -> None:
@@ -201,11 +199,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20000, help="first seed; tuning used seeds below 700")
     parser.add_argument("--stratum", action="append", choices=[*STRATA, *IMAGED], help="only this one")
     parser.add_argument("--elastix", type=int, default=1, help="subjects with images that elastix is run on as well")
+    parser.add_argument("--engine", action="append", choices=["surface", "elastix"], help="this engine of ours as well")
     options = parser.parse_args()
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     seeds = range(options.seed, options.seed + options.subjects)
     elastix = options.elastix if options.elastix and elastix_is_there() else 0
-    results = run(seeds, options.stratum or [*STRATA, *IMAGED], elastix)
+    results = run(seeds, options.stratum or [*STRATA, *IMAGED], elastix, options.engine or ())
     print("\n" + "\n".join(confusion(results)))
     print("\n" + "\n".join(calibration(tallies["lesiontrack"] for tallies in results.values())))
     if options.stratum is None:
