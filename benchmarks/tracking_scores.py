@@ -69,17 +69,22 @@ class Tally:
     peak_mb: float = 0.0
 
     def links(self, subject: Simulated, found: Edges) -> None:
-        """Count links."""
+        """Count links by the true lesions that they join, each once: a piece of a lesion cut in two is a count's fault.
+
+        Where such a piece is called new, or is linked with another lesion, it counts here as well.
+        """
         wanted, _ = truth(subject)
-        self.right += len(found & wanted)
-        self.found += len(found)
+        named = {(_named(subject, a), _named(subject, b)) for a, b in found}
+        self.right += len(named & wanted)
+        self.found += len(named)
         self.wanted += len(wanted)
 
     def beginners(self, subject: Simulated, found: set[Key]) -> None:
         """Count lesions called new."""
         _, wanted = truth(subject)
-        self.new_right += len(found & wanted)
-        self.new_found += len(found)
+        named = {_named(subject, key) for key in found}
+        self.new_right += len(named & wanted)
+        self.new_found += len(named)
         self.new_wanted += len(wanted)
 
     @contextmanager
@@ -103,19 +108,24 @@ def f1(right: int, found: int, wanted: int) -> float:
     return 2.0 * right / (found + wanted) if found + wanted else 1.0
 
 
+def _named(subject: Simulated, key: Key) -> Key:
+    """Return (timepoint, number of the true lesion) of (timepoint, lesion_id)."""
+    return key[0], subject.truth[key]
+
+
 def truth(subject: Simulated) -> tuple[Edges, set[Key]]:
-    """Return the links of consecutive sightings, and the first sightings of what is new.
+    """Return the links of consecutive sightings, and the first sightings of what is new, by (timepoint, number).
 
     A whole is linked with each of its parts where it falls into them or they flow into it; neither is new then.
     """
     seen: dict[int, list[Key]] = {}
-    for key, number in sorted(subject.truth.items()):
-        seen.setdefault(number, []).append(key)
+    for key in sorted({_named(subject, key) for key in subject.truth}):
+        seen.setdefault(key[1], []).append(key)
     edges = {(a, b) for keys in seen.values() for a, b in pairwise(keys)}
     begun = {keys[0] for keys in seen.values() if keys[0][0] > 0}
     for part, whole in subject.whole_of.items():
         if part in seen and whole in seen:
-            first, second = sorted((seen[part], seen[whole]))
+            first, second = sorted((seen[part], seen[whole]), key=lambda keys: keys[0][0])
             edges.add((first[-1], second[0]))
             begun.discard(second[0])
     return edges, begun

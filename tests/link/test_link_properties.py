@@ -98,6 +98,15 @@ def test_each_lesion_is_in_exactly_one_track_and_each_gap_in_the_ledger(
 
 
 @given(visits=two_visits())
+@settings(max_examples=30)
+def test_a_visit_against_itself_links_each_lesion_to_itself(visits: tuple[list[Lesion], list[Lesion]]) -> None:
+    again = [replace(x, timepoint=1, series_uid="S1") for x in visits[0]]
+    tracking = chain(make_subject(2), [*visits[0], *again], (), [registration(0, 1, np.zeros(3))], SETTINGS)
+    assert edges(tracking) == {((0, x.lesion_id), (1, x.lesion_id)) for x in visits[0]}
+    assert not tracking.missing and all(track.first_timepoint == 0 for track in tracking.tracks)
+
+
+@given(visits=two_visits())
 @settings(max_examples=40)
 def test_turning_time_round_swaps_new_and_disappeared(visits: tuple[list[Lesion], list[Lesion]]) -> None:
     ahead = chain(make_subject(2), [*visits[0], *visits[1]], (), [registration(0, 1, np.zeros(3))], SETTINGS)
@@ -134,7 +143,10 @@ def test_moving_both_visits_rigidly_changes_no_link(
     maps = [registration(0, 1, np.zeros(3))]
     still = chain(make_subject(2), [*visits[0], *visits[1]], (), maps, SETTINGS)
     carried = [moved(x) for v in visits for x in v]
-    assert edges(chain(make_subject(2), carried, (), maps, SETTINGS)) == edges(still)
+    found = chain(make_subject(2), carried, (), maps, SETTINGS)
+    assert edges(found) == edges(still)
+    measured = [[(x.distance_mm, x.confidence) for x in one.links] for one in (found, still)]
+    np.testing.assert_allclose(np.reshape(measured[0], (-1, 2)), np.reshape(measured[1], (-1, 2)), atol=0.011)
 
 
 def chained(subject: Simulated) -> Tracking:
