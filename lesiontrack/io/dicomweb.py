@@ -141,11 +141,13 @@ def open_server(address: DicomwebAddress, settings: ArchiveSettings) -> Server:
     StudyError
         If the extra ``dicomweb`` is not installed.
     """
-    return _server(address, settings.dicomweb_timeout_s, settings.dicomweb_attempts)
+    return _server(
+        address, settings.dicomweb_timeout_s, settings.dicomweb_attempts, settings.dicomweb_least_bytes_per_s
+    )
 
 
 @cache
-def _server(address: DicomwebAddress, timeout_s: float, attempts: int) -> Server:
+def _server(address: DicomwebAddress, timeout_s: float, attempts: int, least_bytes_per_s: float) -> Server:
     try:
         from lesiontrack.io.dicomweb_server import Server
     except ModuleNotFoundError as error:
@@ -155,7 +157,7 @@ def _server(address: DicomwebAddress, timeout_s: float, attempts: int) -> Server
             found=f"no module {error.name}",
             expected="pip install 'lesiontrack-crlm[dicomweb]'",
         ) from error
-    return Server(address, timeout_s=timeout_s, attempts=attempts)
+    return Server(address, timeout_s=timeout_s, attempts=attempts, least_bytes_per_s=least_bytes_per_s)
 
 
 def store_back(url: str, files: Iterable[Path], settings: ArchiveSettings | None = None) -> int:
@@ -199,7 +201,7 @@ def at_hand(scan: Scan, settings: ArchiveSettings) -> Iterator[None]:
         yield
 
 
-def fetched(names: Iterable[str], settings: ArchiveSettings, *, by_series: bool = True) -> dict[str, bytes]:
+def fetched(names: Iterable[str], settings: ArchiveSettings, *, by_series: bool = True) -> dict[str, memoryview]:
     """Fetch objects; return name -> object.
 
     Parameters
@@ -218,7 +220,7 @@ def fetched(names: Iterable[str], settings: ArchiveSettings, *, by_series: bool 
     for name in dict.fromkeys(names):
         one = WebObject.parse(name)
         series.setdefault(one.address.series(one.study_uid, one.series_uid), []).append(one)
-    objects: dict[str, bytes] = {}
+    objects: dict[str, memoryview] = {}
     for wanted in series.values():
         server = open_server(wanted[0].address, settings)
         uids = {one.uid for one in wanted}

@@ -19,11 +19,12 @@ import pydicom
 import requests
 from dicomweb_client.web import DICOMwebClient
 from urllib3.exceptions import HTTPError as BrokenTransferError
+from urllib3.exceptions import ReadTimeoutError
 
 from lesiontrack.errors import ArchiveError, ImageError, StudyError
 from lesiontrack.io.dataset import quiet_pydicom, text
 from lesiontrack.io.dicomweb import DicomwebAddress, is_uid
-from lesiontrack.io.dicomweb_session import PASSWORD, TOKEN, USER, new_session
+from lesiontrack.io.dicomweb_session import PASSWORD, TOKEN, USER, TricklingAnswerError, new_session
 from lesiontrack.io.elements import plain_elements
 from lesiontrack.io.headers import SIZE_KEYWORDS, read_header, size_problem
 from lesiontrack.io.held import held
@@ -43,7 +44,8 @@ _LONGEST_WAIT_S = 30.0
 _PATIENCE = 3
 _LEFT_ALONE_S = 60.0
 _PAGE = 1000
-_CHUNK_BYTES = 2**20
+# Small enough to stay in the processor's memory until it is where it belongs.
+_CHUNK_BYTES = 2**18
 # An honest multi-frame object, and an honest series, are far smaller.
 _MOST_OBJECT_BYTES = 2**30
 _MOST_HELD_BYTES = 2**32
@@ -62,14 +64,16 @@ class Server:
         How long it may take to connect, and between two pieces of an answer.
     attempts
         How often a request is made before it counts as failed.
+    least_bytes_per_s
+        What an answer must bring on average over each ``timeout_s``, from its first byte on.
     """
 
-    def __init__(self, address: DicomwebAddress, *, timeout_s: float, attempts: int) -> None:
+    def __init__(self, address: DicomwebAddress, *, timeout_s: float, attempts: int, least_bytes_per_s: float) -> None:
         self.address = address
         self._attempts = attempts
         self._failed_in_a_row = 0
         self._failed_at_s = 0.0
-        self._session = new_session(address.url, timeout_s)
+        self._session = new_session(address.url, timeout_s, least_bytes_per_s)
         self._client = DICOMwebClient(address.url, session=self._session)
         self._client.set_http_retry_params(retry=False)
 
@@ -140,7 +144,9 @@ class Server:
 
     # --- objects ------------------------------------------------------------------------------------------------------
 
-    def fetch(self, study_uid: str, series_uid: str, wanted: set[str], *, by_series: bool = True) -> dict[str, bytes]:
+    def fetch(
+        self, study_uid: str, series_uid: str, wanted: set[str], *, by_series: bool = True
+    ) -> dict[str, memoryview]:
         """Retrieve instances of a series (WADO-RS), as they are stored on the server, into memory.
 
         Parameters
@@ -155,7 +161,7 @@ class Server:
         """
         series = f"studies/{study_uid}/series/{series_uid}"
         places = [series] if by_series else [f"{series}/instances/{uid}" for uid in sorted(wanted)]
-        found: dict[str, bytes] = {}
+        found: dict[str, memoryview] = {}
         for place in places:
             found |= self._persistently(place, partial(self._retrieve, place, series_uid, wanted))
         missing = wanted - found.keys()
@@ -167,8 +173,8 @@ class Server:
             )
         return found
 
-    def _retrieve(self, place: str, series_uid: str, wanted: set[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+    def _retrieve(self, place: str, series_uid: str, wanted: set[str]) -> dict[str, memoryview]:
+        found: dict[str, memoryview] = {}
         left = _MOST_HELD_BYTES
         with self._session.get(f"{self.address.url}/{place}", headers={"Accept": _AS_STORED}, stream=True) as response:
             response.raise_for_status()
@@ -256,7 +262,7 @@ class Server:
             return ArchiveError(
                 "the server sends us elsewhere", file=self._name(place), expected="the address that it answers at"
             )
-        what = f"HTTP {status}" if status else _WORDS.get(type(error), type(error).__name__)
+        what = f"HTTP {status}" if status else _word(error)
         tries = f", {attempts} times" if attempts > 1 else ""
         return ArchiveError("the server does not do what it is asked", file=self._name(place), found=f"{what}{tries}")
 
@@ -268,6 +274,11 @@ _NO_ANSWER = (
     BrokenTransferError,
     CutShortError,
 )
+# What lies behind an error says more than the error itself.
+_CAUSES: Mapping[type[BaseException], str] = {
+    TricklingAnswerError: "an answer that trickles",
+    ReadTimeoutError: "no answer in time",
+}
 _WORDS: Mapping[type[Exception], str] = {
     requests.ConnectionError: "no connection",
     requests.ConnectTimeout: "no connection in time",
@@ -277,6 +288,16 @@ _WORDS: Mapping[type[Exception], str] = {
     requests.exceptions.JSONDecodeError: "an answer that is no DICOM JSON",
     CutShortError: "an answer that breaks off",
 }
+
+
+def _word(error: Exception) -> str:
+    """Return what an error means, told by what caused it where that is known."""
+    chain: list[BaseException] = [error]
+    while (behind := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(behind)
+    kinds = {type(one) for one in chain}
+    found = next((word for kind, word in _CAUSES.items() if kind in kinds), None)
+    return found or _WORDS.get(type(error), type(error).__name__)
 
 
 def _status_of(error: Exception) -> int | None:
@@ -305,7 +326,7 @@ def value_of(result: Json, tag: str) -> Any:
     return values[0] if isinstance(values, Sequence) and values else None
 
 
-def _identified(content: bytes, series_uid: str) -> tuple[str, str]:
+def _identified(content: memoryview, series_uid: str) -> tuple[str, str]:
     """Return the SOP Instance UID of a received object, and why it cannot hold the pixels that it claims, if so."""
     with held({_RECEIVED: content}):
         plain, _ = plain_elements(_RECEIVED, _IDENTITY)

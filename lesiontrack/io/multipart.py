@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from email.message import Message
 
+import numpy as np
+
 __all__ = ["CutShortError", "MultipartError", "boundary_of", "parts"]
 
 _MOST_HEADER_BYTES = 16 * 1024
+# Memory for parts is taken in blocks of this size, for which numpy asks the system for large pages: clearing small
+# ones, one fault for each, takes as long as receiving what goes there.
+_BLOCK_BYTES = 2**25
 
 
 class MultipartError(Exception):
@@ -34,8 +39,11 @@ def boundary_of(content_type: str) -> bytes:
     return boundary.encode("ascii", "replace")
 
 
-def parts(chunks: Iterable[bytes], boundary: bytes, *, most_bytes: int) -> Iterator[bytes]:
-    """Yield each part when it is whole, in the order of arrival; no more than one of them is kept here.
+def parts(chunks: Iterable[bytes], boundary: bytes, *, most_bytes: int) -> Iterator[memoryview]:
+    """Yield each part when it is whole, in the order of arrival; no more than a block of them is kept here.
+
+    A part whose header tells its length is not searched for its end; it is where that length is not followed by a
+    boundary.
 
     Parameters
     ----------
@@ -51,18 +59,43 @@ def parts(chunks: Iterable[bytes], boundary: bytes, *, most_bytes: int) -> Itera
     """
     mark = b"\r\n--" + boundary
     # The line end that precedes a boundary belongs to it; the first one stands at the very start and has none.
-    stream = _Stream(chunks, b"\r\n")
+    stream, room = _Stream(chunks, b"\r\n"), _Room()
     stream.until(mark, most_bytes=_MOST_HEADER_BYTES)
     while stream.peek(2) != b"--":
-        _require_dicom(stream.until(b"\r\n\r\n", most_bytes=_MOST_HEADER_BYTES))
-        yield stream.until(mark, most_bytes=most_bytes)
+        length = _length_of(stream.until(b"\r\n\r\n", most_bytes=_MOST_HEADER_BYTES))
+        if length is not None and length <= most_bytes:
+            place = room.of(length)
+            if stream.fill(place, mark):
+                yield place.toreadonly()
+                continue
+        yield memoryview(stream.until(mark, most_bytes=most_bytes))
 
 
-def _require_dicom(head: bytes) -> None:
+def _length_of(head: bytes) -> int | None:
+    """Return the length that a part's header tells; None where it tells none."""
+    length = None
     for line in head.decode("latin-1").split("\r\n"):
         name, _, value = line.partition(":")
-        if name.strip().lower() == "content-type" and value.split(";")[0].strip().lower() != "application/dicom":
-            raise MultipartError(f"a part of type {value.split(';')[0].strip()[:60]}")
+        name, value = name.strip().lower(), value.split(";")[0].strip()
+        if name == "content-type" and value.lower() != "application/dicom":
+            raise MultipartError(f"a part of type {value[:60]}")
+        if name == "content-length" and value.isascii() and value.isdigit() and len(value) < 20:
+            length = int(value)
+    return length
+
+
+class _Room:
+    """Memory for one part after the other; a block is free again when nobody has a part in it any more."""
+
+    def __init__(self) -> None:
+        self._block = memoryview(bytearray())
+
+    def of(self, size: int) -> memoryview:
+        """Return room for so many bytes."""
+        if size > len(self._block):
+            self._block = np.empty(max(size, _BLOCK_BYTES), dtype=np.uint8).data
+        taken, self._block = self._block[:size], self._block[size:]
+        return taken
 
 
 class _Stream:
@@ -84,6 +117,27 @@ class _Stream:
         while len(self._data) - self._at < count:
             self._data, self._at = self._data[self._at :] + self._next(), 0
         return self._data[self._at : self._at + count]
+
+    def fill(self, place: memoryview, mark: bytes) -> bool:
+        """Fill a place and take the mark that follows; where none does, take nothing and return False."""
+        filled = 0
+        try:
+            while True:
+                here = memoryview(self._data)[self._at : self._at + len(place) - filled]
+                place[filled : filled + len(here)] = here
+                self._at += len(here)
+                filled += len(here)
+                if filled == len(place):
+                    break
+                self._data, self._at = self._next(), 0
+            follows = self.peek(len(mark)) == mark
+        except CutShortError:
+            follows = False
+        if follows:
+            self._at += len(mark)
+        else:
+            self._data, self._at = bytes(place[:filled]) + self._data[self._at :], 0
+        return follows
 
     def until(self, mark: bytes, *, most_bytes: int) -> bytes:
         """Return everything before the next mark, and take the mark itself."""

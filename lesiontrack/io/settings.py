@@ -155,7 +155,7 @@ def _matches(selection: tuple[int | str, ...], name: str) -> bool:
     )
 
 
-TRANSPORT = frozenset({"dicomweb_timeout_s", "dicomweb_attempts"})
+TRANSPORT = frozenset({"dicomweb_timeout_s", "dicomweb_attempts", "dicomweb_least_bytes_per_s"})
 """Settings of the archive that say how it is asked; no result depends on them."""
 
 
@@ -176,6 +176,12 @@ class ArchiveSettings(BaseModel):
         gt=0,
         le=3600,
         description="How long a DICOMweb server may be silent before a request has failed, seconds.",
+    )
+    dicomweb_least_bytes_per_s: float = Field(
+        1000.0,
+        ge=0,
+        description="An answer that brings fewer bytes a second, on average over the length of the time-out, has "
+        "failed as if it were silent; 0: none is too slow.",
     )
     dicomweb_attempts: int = Field(
         5, ge=1, le=20, description="How often a request is made that fails for a passing reason; waits from 0.5 s up."

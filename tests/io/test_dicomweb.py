@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 import logging
 import shutil
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pydicom
@@ -283,6 +286,17 @@ LASTING = {
     "404": (Fault("series/[0-9.]+$", status=404), "HTTP 404", 1),
     "401": (Fault("series/[0-9.]+$", status=401), "LESIONTRACK_DICOMWEB_USER", 1),
     "silence": (Fault("series/[0-9.]+$", how="silent"), "no answer in time, 3 times", 3),
+    "a trickle": (Fault("series/[0-9.]+$", how="trickle"), "an answer that trickles, 3 times", 3),
+    "a header that trickles": (
+        Fault("series/[0-9.]+$", how="trickle", unannounced=True),
+        "an answer that trickles, 3 times",
+        3,
+    ),
+    "silence in the middle": (
+        Fault("series/[0-9.]+$", how="trickle", pause_s=4.0),
+        "no answer in time, 3 times",
+        3,
+    ),
     "hanging up": (Fault("series/[0-9.]+$", how="hang up"), "no connection, 3 times", 3),
     "half": (Fault("series/[0-9.]+$", how="cut"), "breaks off, 3 times", 3),
     "half, no length": (Fault("series/[0-9.]+$", how="cut", unannounced=True), "breaks off, 3 times", 3),
@@ -340,12 +354,33 @@ def test_a_failure_that_lasts_is_named_and_leaves_nothing_behind(
     server.faults = [replace(fault)]
     server.requests.clear()
     with pytest.raises(ArchiveError) as caught:
-        read(scan, IMPATIENT if name == "silence" else SETTINGS, NO_LABELS)
+        read(scan, IMPATIENT if "silence" in name or "trickle" in name else SETTINGS, NO_LABELS)
     message = str(caught.value)
     assert why in message and "2020-01-06" in message and scan.series_uid in message
     assert server.asked("series/[0-9.]+$") == asked
     assert "ZWETSCHGE" not in message + caplog.text and "SECRET" not in message + caplog.text
     assert not held_now()
+
+
+def test_a_server_that_trickles_for_one_subject_fails_that_subject_alone(server: FakeDicomweb) -> None:
+    (_, _, scan), *_ = scans(catalogue(server))
+    study = WebObject.parse(scan.files[0]).study_uid
+    server.faults = [Fault(f"{study}/series$", how="trickle")]
+    found = catalogue(server, settings=IMPATIENT)
+    assert [subject.subject_id for subject in found.subjects] == ["B"]
+    (problem,) = found.failures
+    assert problem.subject_id == "A" and "an answer that trickles, 3 times" in problem.message
+    assert f"{server.archive}/studies/{study}/series" in problem.message
+
+
+def test_a_trickle_that_passes_is_outlasted_and_a_slow_answer_may_be_allowed(server: FakeDicomweb) -> None:
+    whole = scans_names(catalogue(server))
+    server.faults = [Fault("series$", how="trickle", times=1)]
+    assert scans_names(catalogue(server, settings=IMPATIENT)) == whole
+    # Some 200 bytes a second, for longer than the time-out; the server drops connections that it has failed on.
+    server.faults = [Fault("studies$", how="trickle", pause_s=0.005)]
+    allowed = IMPATIENT.model_copy(update={"dicomweb_least_bytes_per_s": 10.0})
+    assert scans_names(catalogue(server, settings=allowed)) == whole
 
 
 def test_an_object_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +407,36 @@ def test_metadata_without_end_is_stopped(server: FakeDicomweb, monkeypatch: pyte
     found = catalogue(server)
     assert not found.subjects
     assert all("an answer without end" in problem.message for problem in found.failures)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("metadata", how="endless", body=b"[" + b" " * 10**5, content_type="application/json"),
+        Fault("metadata", how="answer", body=b"no gzip" * 10**5, headers={"Content-Encoding": "gzip"}),
+        Fault("metadata", how="cut", unannounced=True),
+    ],
+    ids=["without end", "not what it is packed as", "cut"],
+)
+def test_the_connection_of_an_answer_that_is_given_up_is_closed_at_once(
+    server: FakeDicomweb, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(dicomweb_session, "_MOST_JSON_BYTES", 10**6)
+    server.faults = [replace(fault)]
+    # Collected, an open connection would warn or not, as luck has it.
+    gc.disable()
+    try:
+        assert not catalogue(server, settings=IMPATIENT).subjects
+        assert not [one for one in gc.get_objects() if isinstance(one, socket.socket) and _is_open_to(one, server)]
+    finally:
+        gc.enable()
+
+
+def _is_open_to(connection: socket.socket, server: FakeDicomweb) -> bool:
+    try:
+        return connection.fileno() >= 0 and connection.getpeername()[1] == urlsplit(server.url).port
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("how", ["twice", "of another series", "one short"])

@@ -24,7 +24,7 @@ def _chunks(body: bytes, size: int) -> list[bytes]:
 
 
 def _parts(body: bytes, size: int = 7, most_bytes: int = 10**6) -> list[bytes]:
-    return list(parts(_chunks(body, size), _MARK, most_bytes=most_bytes))
+    return [bytes(part) for part in parts(_chunks(body, size), _MARK, most_bytes=most_bytes)]
 
 
 @given(_PARTS, st.integers(1, 60))
@@ -33,8 +33,23 @@ def test_parts_come_back_byte_for_byte_however_they_arrive(sent: list[bytes], si
 
 
 @given(_PARTS, st.integers(1, 60), st.data())
+def test_a_length_that_a_part_tells_is_used_where_it_is_right_and_does_no_harm_where_it_is_wrong(
+    sent: list[bytes], size: int, data: st.DataObject
+) -> None:
+    lengths = [data.draw(st.sampled_from([len(part), None, 0, len(part) + 1, len(part) - 1, 10**5])) for part in sent]
+    told = [length if length is None or length >= 0 else None for length in lengths]
+    assert _parts(multipart(sent, lengths=told), size) == sent
+
+
+def test_a_part_is_taken_by_its_length_without_a_search() -> None:
+    # With the boundary in its middle it could not be told otherwise.
+    part = b"one\r\n--" + _MARK + b"two"
+    assert _parts(multipart([part, part], lengths=[len(part)] * 2)) == [part, part]
+
+
+@given(_PARTS, st.integers(1, 60), st.data())
 def test_an_answer_that_is_cut_anywhere_is_noticed(sent: list[bytes], size: int, data: st.DataObject) -> None:
-    body = multipart(sent)
+    body = multipart(sent, lengths=[len(part) for part in sent] if data.draw(st.booleans()) else ())
     # The line end after the closing boundary is no part of it.
     cut = data.draw(st.integers(0, len(body) - 3))
     with pytest.raises(CutShortError):
@@ -43,7 +58,7 @@ def test_an_answer_that_is_cut_anywhere_is_noticed(sent: list[bytes], size: int,
 
 def test_whole_parts_come_before_the_cut_and_the_half_one_never() -> None:
     arriving = parts(_chunks(multipart([b"whole", b"half of a part"])[:-30], 9), _MARK, most_bytes=100)
-    assert next(arriving) == b"whole"
+    assert bytes(next(arriving)) == b"whole"
     with pytest.raises(CutShortError):
         next(arriving)
 
@@ -57,6 +72,7 @@ def test_a_preamble_and_a_part_without_headers_are_allowed() -> None:
     [
         (multipart([b"<html>"], part_type="text/html"), "a part of type text/html"),
         (multipart([b"x" * 2000]), "more than 1000 bytes"),
+        (multipart([b"x" * 2000], lengths=[2000]), "more than 1000 bytes"),
         (b"--" + _MARK + b"\r\n" + b"X-Long: " + b"y" * 20000, "more than 16384 bytes"),
         (b"z" * 20000, "more than 16384 bytes"),
     ],

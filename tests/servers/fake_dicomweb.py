@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -38,8 +39,10 @@ class Fault:
     how
         "status": ``status`` and ``headers`` and no more. "silent": no answer. "cut": the answer breaks off after
         ``share`` of it, with the length that it should have had, or, with ``unannounced``, without any length.
-        "answer": ``body`` of ``content_type`` in place of the true one. "endless": ``body`` over and over.
-        "hang up": the connection closes before a word.
+        "answer": ``body`` of ``content_type``, with ``headers``, in place of the true one. "endless": ``body`` over
+        and over.
+        "hang up": the connection closes before a word. "trickle": the true answer, a byte every ``pause_s``;
+        with ``unannounced`` its header too.
     """
 
     path: str
@@ -49,15 +52,22 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     share: float = 0.5
     unannounced: bool = False
+    pause_s: float = 0.1
     body: bytes = b""
     content_type: str = _JSON
 
 
-def multipart(parts: Sequence[bytes], boundary: str = BOUNDARY, part_type: str = "application/dicom") -> bytes:
-    """Return a multipart body."""
-    out = b"".join(
-        b"--%b\r\nContent-Type: %b\r\n\r\n%b\r\n" % (boundary.encode(), part_type.encode(), p) for p in parts
-    )
+def multipart(
+    parts: Sequence[bytes],
+    boundary: str = BOUNDARY,
+    part_type: str = "application/dicom",
+    lengths: Sequence[int | None] = (),
+) -> bytes:
+    """Return a multipart body; each part's header tells a length where one is given, right or wrong."""
+    out = b""
+    for part, length in zip_longest(parts, lengths[: len(parts)]):
+        told = b"" if length is None else b"Content-Length: %d\r\n" % length
+        out += b"--%b\r\nContent-Type: %b\r\n%b\r\n%b\r\n" % (boundary.encode(), part_type.encode(), told, part)
     return out + f"--{boundary}--\r\n".encode()
 
 
@@ -216,9 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.how == "silent":
             time.sleep(8)
         elif fault.how == "answer":
-            self._send(fault.body, fault.content_type)
+            self._send(fault.body, fault.content_type, headers=fault.headers)
         elif fault.how == "hang up":
             self.connection.shutdown(socket.SHUT_RDWR)
+        elif fault.how == "trickle":
+            self._trickle(fault, body, content_type)
         else:
             self.send_response(200)
             self.send_header("Content-Type", fault.content_type if fault.how == "endless" else content_type)
@@ -229,6 +241,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[: int(len(body) * fault.share)])
             while fault.how == "endless":
                 self.wfile.write(fault.body)
+
+    def _trickle(self, fault: Fault, body: bytes, content_type: str) -> None:
+        """Send an answer byte by byte until nobody listens any more."""
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        slow = head + body if fault.unannounced else body
+        if not fault.unannounced:
+            self.wfile.write(head)
+        for byte in slow:
+            self.wfile.write(bytes([byte]))
+            time.sleep(fault.pause_s)
 
 
 class _Service(ThreadingHTTPServer):

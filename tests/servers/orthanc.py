@@ -100,7 +100,8 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/system", timeout=5).close()
             return
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as refused:
+            refused.close()
             return
         except OSError:
             time.sleep(0.05)
