@@ -6,19 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesiontrack.align.grids import lps_grid, points_of
+from lesiontrack.align.grids import lattice_over, lps_grid, points_of
 from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
 from lesiontrack.domain.landmarks import Landmarks
 
-__all__ = ["backward_map", "folding", "inverse_map", "scan_box"]
+__all__ = ["backward_map", "bent", "folding", "inverse_map", "scan_box"]
 
 Points = NDArray[np.float64]
 
 # The liver's own map holds up to the first distance outside it and has given way to the body's at the second, mm.
 _LIVER_REACH_MM = (10.0, 40.0)
 _INVERSE_STEPS = 12
+_BENT_SPACING_MM = 8.0
 
 
 def scan_box(scan: Grid, spacing_mm: float, margin_mm: float = 12.0) -> Grid:
@@ -64,6 +65,16 @@ def backward_map(
     by_liver = liver.apply(near) + landmarks.predict(near, smoothness_mm=smoothness_mm)
     displacement[close] = (by_liver - moved[close]) * share[close, None]
     return Transform(affine=body, displacement_mm=displacement.reshape(*grid.shape, 3).astype(np.float32), grid=grid)
+
+
+def bent(later: Prepared, way: Transform, landmarks: Landmarks, smoothness_mm: float) -> Transform:
+    """Return a map of the later scan's points with what landmarks say of the rest, on its working grid."""
+    lattice = lattice_over(later.grid, _BENT_SPACING_MM)
+    at = points_of(lattice)
+    straight = at @ way.affine[:3, :3].T + way.affine[:3, 3]
+    moved = landmarks.predict(at.reshape(-1, 3), smoothness_mm=smoothness_mm).reshape(at.shape)
+    displacement = (way.apply(at) + moved - straight).astype(np.float32)
+    return Transform(affine=way.affine, displacement_mm=displacement, grid=lattice)
 
 
 def _liver_share(later: Prepared, at: Points) -> Points:

@@ -15,23 +15,26 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from lesiontrack.align.descriptor import self_similarity
+from lesiontrack.align.descriptor import BITS, self_similarity
 from lesiontrack.align.grids import composed, lps_grid, points_of
 from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
 
-__all__ = ["follow_interior"]
+__all__ = ["follow_interior", "refine_interior"]
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
+Words = NDArray[np.uint64]
 Ints = NDArray[np.intp]
 
 # Voxels this far outside the liver take part: its surface is the strongest edge, what lies behind moves otherwise.
 _SHELL_MM = 4.0
 _CONTROL_MM = 12.0
 # A voxel's description takes in voxels this far away.
-_PATCH_REACH = 2
+_PATCH_REACH = 4
+# A block's cost takes in its neighbours' by a Gaussian of this width, in controls: one block alone may hold no vessel.
+_SHARED = 0.7
 # Without any liver marked, tissue this near to a lesion in it is taken for liver.
 _AROUND_MM = 35.0
 
@@ -56,8 +59,10 @@ class _Level:
     stride: int
 
 
-_LEVELS = (_Level(2, 4, 2.0, 8), _Level(1, 2, 1.3, 3), _Level(1, 2, 1.0, 3))
-_COUPLING = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+_FINE = (_Level(1, 2, 1.3, 1), _Level(1, 2, 1.0, 1))
+_LEVELS = (_Level(2, 4, 2.0, 8), *_FINE)
+# In bits for each square voxel.
+_COUPLING = tuple(BITS * weight for weight in (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03))
 
 
 def follow_interior(earlier: Prepared, later: Prepared, start: Transform) -> Transform | None:
@@ -69,11 +74,20 @@ def follow_interior(earlier: Prepared, later: Prepared, start: Transform) -> Tra
         The affine of ``start`` and a displacement on a grid around the later liver; None where neither a liver nor a
         lesion says where to look, or where either image shows nothing.
     """
+    return _followed(earlier, later, start, _LEVELS)
+
+
+def refine_interior(earlier: Prepared, later: Prepared, start: Transform) -> Transform | None:
+    """Refine a map that is already good to a few millimetres: the fine rounds of ``follow_interior`` alone."""
+    return _followed(earlier, later, start, _FINE)
+
+
+def _followed(earlier: Prepared, later: Prepared, start: Transform, levels: tuple[_Level, ...]) -> Transform | None:
     mask = _liver(earlier, later, start)
     if mask is None or not mask.any() or not later.image.any() or not earlier.image.any():
         return None
     pair, current = _Pair(earlier, later, mask), start
-    for level in _LEVELS:
+    for level in levels:
         current = pair.refined(current, level)
     return current
 
@@ -132,13 +146,19 @@ class _Lattice:
         self.block = max(round(_CONTROL_MM / float(grid.spacing_mm[0])), 1)
         voxels = np.argwhere(mask)
         voxels = voxels[voxels @ np.array([1, 2, 4]) % level.stride == 0]
-        self.voxels = voxels
         self.shape = tuple(int(-(-n // self.block)) for n in mask.shape)
         cells = np.ravel_multi_index(tuple((voxels // self.block).T), self.shape)
-        self.used, self.member = np.unique(cells, return_inverse=True)
-        self.size = np.bincount(self.member).astype(np.float32)
+        order = np.argsort(cells, kind="stable")
+        # Voxels block after block, so that sums over blocks are sums over stretches.
+        self.voxels = voxels[order]
+        self.used, self.first, count = np.unique(cells[order], return_index=True, return_counts=True)
+        self.size = count.astype(np.float32)
         origin = grid.to_lps_mm(np.full(3, (self.block - 1) / 2.0))
         self.grid = lps_grid(self.shape, origin, self.block * float(grid.spacing_mm[0]))
+
+    def total(self, values: NDArray[np.generic]) -> Field:
+        """Sum values of the voxels over each block."""
+        return np.asarray(np.add.reduceat(values, self.first, dtype=np.int32), dtype=np.float32)
 
     def smooth(self, values: Field, width: float) -> Field:
         """Average (blocks, c) over neighbouring blocks, each by how many voxels it has; (k, j, i, c) everywhere."""
@@ -155,6 +175,7 @@ class _Lattice:
         """Return the displacement (k, j, i, 3) in voxels along x, y, z."""
         steps = _steps(level).astype(np.float32)
         length = (steps**2).sum(axis=1)
+        cost = self.smooth(cost, _SHARED).reshape(-1, len(steps))[self.used]
         chosen = steps[cost.argmin(axis=1)]
         field = self.smooth(chosen, level.width)
         for weight in _COUPLING:
@@ -171,24 +192,26 @@ def _steps(level: _Level) -> Ints:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def _costs(fixed: Field, moving: Field, seen: NDArray[np.bool_], lattice: _Lattice, level: _Level) -> Field:
-    """Return (blocks, displacements) how unlike the images are, where the earlier scan does not see: the mean."""
+def _costs(fixed: Words, moving: Words, seen: NDArray[np.bool_], lattice: _Lattice, level: _Level) -> Field:
+    """Return (blocks, displacements) bits in which a voxel differs; where the earlier scan does not see, the mean."""
     pad = level.reach * level.step
-    padded = np.pad(moving, ((pad, pad), (pad, pad), (pad, pad), (0, 0)), mode="edge")
+    padded = np.pad(moving, pad, mode="edge")
     visible = np.pad(seen, pad, mode="edge").ravel()
-    flat = padded.reshape(-1, padded.shape[-1])
-    at = np.ravel_multi_index(tuple((lattice.voxels + pad).T), padded.shape[:3])
+    everywhere = bool(visible.all())
+    flat = padded.ravel()
+    at = np.ravel_multi_index(tuple((lattice.voxels + pad).T), padded.shape)
     strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
     here = fixed[tuple(lattice.voxels.T)]
     steps = _steps(level)
     total = np.empty((len(lattice.used), len(steps)), dtype=np.float32)
-    counted = np.empty_like(total)
+    counted = np.repeat(lattice.size[:, None], len(steps), axis=1)
     for number, step in enumerate(steps):
         moved = at + int(step @ strides)
-        apart = here - flat[moved]
-        unlike = np.einsum("nc,nc->n", apart, apart) * visible[moved]
-        total[:, number] = np.bincount(lattice.member, weights=unlike, minlength=len(lattice.used))
-        counted[:, number] = np.bincount(lattice.member, weights=visible[moved], minlength=len(lattice.used))
+        unlike = np.bitwise_count(here ^ flat[moved])
+        if not everywhere:
+            unlike *= visible[moved]
+            counted[:, number] = lattice.total(visible[moved])
+        total[:, number] = lattice.total(unlike)
     mean = float(total.sum() / max(float(counted.sum()), 1.0))
     known = (total + mean * (lattice.size[:, None] - counted)) / lattice.size[:, None]
     return np.asarray(known, dtype=np.float32)

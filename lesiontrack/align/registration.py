@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lesiontrack.align.body import fit_body
 from lesiontrack.align.constellation import Constellation, Matched, candidate_shifts, match
-from lesiontrack.align.engines import engine
-from lesiontrack.align.field import backward_map, folding, inverse_map
+from lesiontrack.align.engines import engine, refiner
+from lesiontrack.align.field import backward_map, bent, folding, inverse_map
 from lesiontrack.align.liver import compose, fit_liver, liver_overlap, volume_ratio
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.align.settings import AlignSettings
@@ -74,6 +74,7 @@ def align(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Regist
     found = _best(lesions, starts, resected=resected, settings=settings)
     found = _inside(earlier, later, lesions, found, settings)
     enough = found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks
+    found = _again(earlier, later, lesions, found, settings) if enough else found
     landmarks = found.matched.landmarks if enough and found.matched is not None else _NO_LANDMARKS
     backward = backward_map(
         later,
@@ -130,8 +131,15 @@ def _best(lesions: Constellation, starts: list[_Start], *, resected: bool, setti
 def _inside(
     earlier: Prepared, later: Prepared, lesions: Constellation, found: _Found, settings: AlignSettings
 ) -> _Found:
-    """Let the images inside the liver bend the best start, unless the lesions then agree less or the livers part."""
-    way = engine(settings)(earlier, later, found.start.way)
+    """Let the images inside the liver bend the best start, unless the lesions then agree less or the livers part.
+
+    Where lesions found partners, the images begin where the trend of them all leads: a surface that is cut by the edge
+    of a scan, or lost a part, may leave more than the images can reach.
+    """
+    start_way = found.start.way
+    if found.matched is not None and len(found.matched.fixed) >= settings.min_landmarks:
+        start_way = bent(later, start_way, found.matched.landmarks, settings.smoothness_start_mm)
+    way = engine(settings)(earlier, later, start_way)
     if way is None:
         return found
     start = _Start(way=way, name=f"{found.start.name}+{settings.engine}")
@@ -141,6 +149,29 @@ def _inside(
     if after is not None and before is not None and after[0] < before[0] - _OVERLAP_LOSS:
         return found
     return _try(lesions, start, settings) if found.matched is not None else replace(found, start=start)
+
+
+def _again(
+    earlier: Prepared, later: Prepared, lesions: Constellation, found: _Found, settings: AlignSettings
+) -> _Found:
+    """Let the images bend the map once more, from where the lesions have led it, unless the livers then part.
+
+    The pairs stay as they were, with the residuals that they had: the map has since been drawn to them, so that they
+    would look right by their own doing.
+    """
+    refine, matched = refiner(settings), found.matched
+    if refine is None or matched is None:
+        return found
+    led = bent(later, found.start.way, matched.landmarks, settings.smoothness_end_mm)
+    way = refine(earlier, later, led)
+    if way is None:
+        return found
+    before, after = (liver_overlap(earlier, later, one) for one in (led, way))
+    if after is not None and before is not None and after[0] < before[0] - _OVERLAP_LOSS:
+        return found
+    fixed, moving = lesions.fixed_lps_mm[matched.fixed], lesions.moving_lps_mm[matched.moving]
+    left = replace(matched.landmarks, displacement_mm=moving - way.apply(fixed))
+    return _Found(start=replace(found.start, way=way), matched=replace(matched, landmarks=left))
 
 
 def _try(lesions: Constellation, start: _Start, settings: AlignSettings) -> _Found:
