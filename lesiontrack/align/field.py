@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesiontrack.align.grids import lattice_over, lps_grid, points_of
+from lesiontrack.align.grids import lattice_over, lps_grid, over_grid, points_of
 from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
@@ -73,7 +73,7 @@ def bent(later: Prepared, way: Transform, landmarks: Landmarks, smoothness_mm: f
     at = points_of(lattice)
     straight = at @ way.affine[:3, :3].T + way.affine[:3, 3]
     moved = landmarks.predict(at.reshape(-1, 3), smoothness_mm=smoothness_mm).reshape(at.shape)
-    displacement = (way.apply(at) + moved - straight).astype(np.float32)
+    displacement = (over_grid(way, lattice) + moved - straight).astype(np.float32)
     return Transform(affine=way.affine, displacement_mm=displacement, grid=lattice)
 
 

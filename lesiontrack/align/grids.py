@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lesiontrack.domain.geometry import Grid, Transform
 
-__all__ = ["composed", "lattice_over", "lps_grid", "points_of"]
+__all__ = ["composed", "lattice_over", "lps_grid", "over_grid", "points_of"]
 
 Points = NDArray[np.float64]
 
@@ -36,3 +37,28 @@ def composed(start: Transform, lattice: Grid, moved_mm: NDArray[np.float32]) -> 
     straight = at @ start.affine[:3, :3].T + start.affine[:3, 3]
     displacement = start.apply(at + moved_mm) - straight
     return Transform(affine=start.affine, displacement_mm=displacement.astype(np.float32), grid=lattice)
+
+
+def over_grid(way: Transform, grid: Grid) -> Points:
+    """Return where a map leads every voxel of a grid, (k, j, i, 3) LPS mm.
+
+    The same as ``way.apply(points_of(grid))``, several times as fast where there is a displacement.
+    """
+    moved = points_of(Grid(shape=grid.shape, affine=way.affine @ grid.affine))
+    if way.displacement_mm is None or way.grid is None:
+        return moved
+    between = np.linalg.inv(way.grid.affine) @ grid.affine
+    linear = between[:3, :3]
+    straight = np.diag(linear)
+    # Axes that run alike are interpolated one after the other, which is faster by far.
+    matrix = straight if np.abs(linear - np.diag(straight)).max() < 1e-9 else linear
+    for axis in range(3):
+        moved[..., axis] += ndimage.affine_transform(
+            way.displacement_mm[..., axis],
+            matrix,
+            between[:3, 3],
+            output_shape=grid.shape,
+            order=1,
+            mode="nearest",
+        )
+    return moved

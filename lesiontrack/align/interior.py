@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from lesiontrack.align.descriptor import BITS, self_similarity
-from lesiontrack.align.grids import composed, lps_grid, points_of
+from lesiontrack.align.grids import composed, lps_grid, over_grid, points_of
 from lesiontrack.align.liver import sample
 from lesiontrack.align.prepare import Prepared
 from lesiontrack.domain.geometry import Grid, Transform
@@ -114,7 +114,6 @@ class _Pair:
     def __init__(self, earlier: Prepared, later: Prepared, mask: NDArray[np.bool_]) -> None:
         self.earlier = earlier
         self.grid = later.grid
-        self.points = points_of(later.grid)
         self.mask = mask
         self.fixed = self_similarity(later.image.astype(np.float32))
         self.image = earlier.image.astype(np.float32)
@@ -122,12 +121,13 @@ class _Pair:
     def refined(self, start: Transform, level: _Level) -> Transform:
         """Return the map after one round of search."""
         box = _box(self.mask, level.reach * level.step + _PATCH_REACH)
-        there = start.apply(self.points[box])
+        spacing_mm = float(self.grid.spacing_mm[0])
+        first = np.array([part.start for part in box], dtype=np.float64)
+        grid = lps_grid(self.fixed[box].shape, self.grid.to_lps_mm(first), spacing_mm)
+        there = over_grid(start, grid)
         index = np.moveaxis(self.earlier.grid.to_index(there), -1, 0)
         moving = ndimage.map_coordinates(self.image, index, order=1, mode="nearest", output=np.float32)
         seen = self.earlier.scan.contains(there) & self.earlier.grid.contains(there)
-        spacing_mm = float(self.grid.spacing_mm[0])
-        grid = lps_grid(moving.shape, self.points[box][0, 0, 0], spacing_mm)
         lattice = _Lattice(grid, self.mask[box], level)
         cost = _costs(self.fixed[box], self_similarity(moving), seen, lattice, level)
         return composed(start, lattice.grid, lattice.coupled(cost, level) * spacing_mm)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesiontrack.align import AlignSettings, Prepared, require_engine
+from lesiontrack.align.descriptor import BITS, self_similarity
 from lesiontrack.align.engines import engine
-from lesiontrack.align.grids import lps_grid, points_of
+from lesiontrack.align.grids import lps_grid, over_grid, points_of
 from lesiontrack.align.interior import follow_interior
-from lesiontrack.domain.geometry import Transform
+from lesiontrack.domain.geometry import Grid, Transform
 from lesiontrack.errors import SettingsError
 
 GRID = lps_grid((44, 44, 44), np.full(3, -64.5), 3.0)
@@ -123,3 +124,32 @@ def test_elastix_without_its_extra_is_refused_before_anything_is_done(monkeypatc
     require_engine(AlignSettings())
     with pytest.raises(SettingsError, match=r"lesiontrack-crlm\[elastix\]"):
         require_engine(AlignSettings(engine="elastix"))
+
+
+def test_a_map_over_a_grid_is_the_map_of_its_points() -> None:
+    rng = np.random.default_rng(5)
+    affine = np.eye(4)
+    affine[:3] += rng.normal(0.0, 0.05, (3, 4))
+    bend = rng.normal(size=(6, 7, 8, 3)).astype(np.float32)
+    coarse, fine = lps_grid((6, 7, 8), np.array([1.0, 2.0, 3.0]), 12.0), lps_grid((30, 33, 36), np.full(3, -4.0), 3.0)
+    turned = Grid(shape=coarse.shape, affine=affine @ coarse.affine)
+    for way in (
+        Transform(affine=affine),
+        *(Transform(affine=affine, displacement_mm=bend, grid=g) for g in (coarse, turned)),
+    ):
+        np.testing.assert_allclose(over_grid(way, fine), way.apply(points_of(fine)), atol=1e-5)
+
+
+def test_words_differ_in_more_bits_the_less_alike_voxels_are() -> None:
+    rng = np.random.default_rng(6)
+    image = ndimage.gaussian_filter(rng.standard_normal((20, 20, 20)), 2.0).astype(np.float32)
+    words = self_similarity(image)
+
+    def bits(other: NDArray[np.uint64]) -> float:
+        return float(np.bitwise_count(words ^ other)[4:-4, 4:-4, 4:-4].mean())
+
+    assert bits(self_similarity(300.0 - 0.7 * image)) < 0.05 * BITS
+    near, far = (bits(np.roll(words, n, axis=0)) for n in (1, 6))
+    assert 0.0 < near < 0.7 * far
+    assert far < BITS
+    assert len(np.unique(self_similarity(np.full((9, 9, 9), 7.0, dtype=np.float32)))) == 1
