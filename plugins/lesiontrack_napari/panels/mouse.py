@@ -59,13 +59,16 @@ class Mouse:
         pane.model.mouse_move_callbacks.append(self._move)
 
     def disconnect(self) -> None:
-        """Take our callbacks off, and no others."""
+        """Take our callbacks and our line off, and no others."""
         for callbacks, own in (
             (self._pane.model.mouse_drag_callbacks, self._drag),
             (self._pane.model.mouse_move_callbacks, self._move),
         ):
             if own in callbacks:
                 callbacks.remove(own)
+        if self._line is not None and self._line in self._pane.model.layers:
+            self._pane.model.layers.remove(self._line)
+        self._line = None
 
     def _move(self, viewer: Any, event: Any) -> None:
         if self._pane.model.dims.ndim == 3 and not self.painting:
@@ -83,9 +86,9 @@ class Mouse:
         yield
         still = True
         while event.type == "mouse_move":
-            still = still and float(np.linalg.norm(np.array(event.pos) - pressed)) <= _STILL_PX
+            still = still and _near(event, pressed)
             yield
-        if still:
+        if still and _near(event, pressed):
             self._user.clicked(self._side, start, more="Control" in event.modifiers)
 
     def _grip(self, place_mm: Floats) -> tuple[int, int] | None:
@@ -105,34 +108,42 @@ class Mouse:
     def _pull(self, start: Floats, grip: tuple[int, int] | None, event: Any) -> Iterator[None]:
         """Follow a drag with a line; hand it over when the button is let go."""
         camera = self._pane.model.scene.camera
-        lines = self._pane.diameters
-        ends = np.stack([start, start])
-        if grip is not None and lines is not None:
-            ends = lines.ends_mm[grip[0]].copy()
-        end = grip[1] if grip is not None else 1
-        camera.mouse_pan = False
-        moved = False
+        lines, frame, pressed = self._pane.diameters, self._pane.frame, np.array(event.pos)
+        ends = np.stack([start, start]) if grip is None or lines is None else lines.ends_mm[grip[0]].copy()
+        end = 1 if grip is None else grip[1]
+        # The end goes as far as the mouse goes: it was not taken hold of at its very middle.
+        off = ends[end] - start
         self._thread(ends)
+        # After the line is there: napari lets a camera pan again whenever another layer becomes the active one, and a
+        # canvas that pans goes along with the mouse, so that nothing would be dragged.
+        camera.mouse_pan = False
         try:
             yield
             while event.type == "mouse_move":
-                ends[end] = np.array(event.position)
-                ends[end, self._pane.slice_axis] = ends[1 - end, self._pane.slice_axis]
-                self._thread(ends)
-                moved = True
+                self._thread(self._pulled(ends, end, event, off))
                 yield
+            # napari holds moves back that come fast, and lets the release overtake them: only the release itself has
+            # the place where the button was let go.
+            ends = self._pulled(ends, end, event, off)
         finally:
             camera.mouse_pan = True
             self._thread(None)
-        if not moved:
+        if _near(event, pressed) or self._pane.frame is not frame or self._pane.diameters is not lines:
             return
         if grip is None or lines is None:
             self._user.diameter_drawn(self._side, ends)
         else:
             self._user.diameter_dragged(self._side, int(lines.features["lesion"].iloc[grip[0]]), ends)
 
+    def _pulled(self, ends: Floats, end: int, event: Any, off: Floats) -> Floats:
+        """Return the ends with one of them where the mouse is, on the slice of the other."""
+        pulled = ends.copy()
+        pulled[end] = np.array(event.position, dtype=np.float64) + off
+        pulled[end, self._pane.slice_axis] = pulled[1 - end, self._pane.slice_axis]
+        return pulled
+
     def _thread(self, ends: Floats | None) -> None:
-        """Show the line that is being drawn; None hides it."""
+        """Show the line that is being drawn; None hides it, and leaves nothing that would count as a place."""
         model = self._pane.model
         if self._line is None or self._line not in model.layers:
             if ends is None:
@@ -153,4 +164,11 @@ class Mouse:
             self._line.scale = self._pane.drawing_kind()["scale"]
             self._line.translate = self._pane.drawing_kind()["translate"]
             self._line.data = np.stack([first, second - first])[None]
+        else:
+            self._line.data = np.zeros((0, 2, 3))
         self._line.visible = ends is not None
+
+
+def _near(event: Any, pressed: Floats) -> bool:
+    """Tell whether the mouse is where it was pressed, as far as a hand can keep it still."""
+    return float(np.linalg.norm(np.array(event.pos) - pressed)) <= _STILL_PX
