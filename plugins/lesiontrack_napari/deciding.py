@@ -63,7 +63,7 @@ class Deciding:
 
     def link_to(self, timepoint: int, lesion_id: int) -> Decision:
         """Say that a lesion of a visit is the one at hand, which is seen at another visit."""
-        other = self._session.history.lesion(timepoint, lesion_id)
+        other = self._lesion(timepoint, lesion_id)
         own = self._nearest_sighting(timepoint, besides=(timepoint, lesion_id))
         earlier, later = sorted((own, other), key=lambda lesion: lesion.timepoint)
         return self._session.decide(Link(earlier=LesionRef.of(earlier), later=LesionRef.of(later)))
@@ -152,7 +152,7 @@ class Deciding:
 
     def correct_diameter(self, timepoint: int, lesion_id: int, ends_lps_mm: Floats) -> Decision:
         """Take other ends (2, 3), LPS mm, of a lesion's longest diameter."""
-        lesion = self._session.history.lesion(timepoint, lesion_id)
+        lesion = self._lesion(timepoint, lesion_id)
         return self._session.decide(CorrectDiameter(lesion=LesionRef.of(lesion), ends_lps_mm=_ends(ends_lps_mm)))
 
     def add_diameter(self, scan: Scan, ends_lps_mm: Floats, site: Site = Site.LIVER) -> Decision:
@@ -171,7 +171,7 @@ class Deciding:
     def paint(self, scan: Scan, timepoint: int, mask: NDArray[np.bool_], lesion_id: int | None) -> Decision:
         """Take a painted mask (k, j, i) as a new lesion, or as another outline of one; it is measured at once."""
         session = self._session
-        old = None if lesion_id is None else session.history.lesion(timepoint, lesion_id)
+        old = None if lesion_id is None else self._lesion(timepoint, lesion_id)
         lesion = measured(
             session.images.volume(scan),
             mask,
@@ -213,6 +213,13 @@ class Deciding:
     def _visit(self) -> VisitRef:
         return VisitRef.of(self._session.history.visit(self._session.current))
 
+    def _lesion(self, timepoint: int, lesion_id: int) -> Lesion:
+        """Return a lesion that the reader points at; one that was rejected is still outlined, and is none."""
+        found = next((x for x in self._session.history.lesions_at(timepoint) if x.lesion_id == lesion_id), None)
+        if found is None:
+            raise DecisionError(f"lesion {lesion_id} of visit {timepoint} was rejected: undo that to speak of it")
+        return found
+
     def _seen_here(self) -> Lesion:
         """Return the lesion at hand at the visit at hand."""
         lesion = self._session.sighting(self._session.current)
@@ -251,7 +258,7 @@ class Deciding:
             raise DecisionError("pick two lesions or more first: Ctrl-click them in one pane")
         if len({timepoint for timepoint, _ in parts}) != 1:
             raise DecisionError("the lesions picked are not of one visit")
-        return [self._session.history.lesion(*key) for key in parts]
+        return [self._lesion(*key) for key in parts]
 
 
 def _ends(ends_lps_mm: Floats) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -23,7 +23,20 @@ from lesiontrack.io.nifti import read_array
 from lesiontrack.io.store import subject_folder
 from lesiontrack.io.study import read_image
 from lesiontrack.pipeline import Replayer, judge
-from lesiontrack.review import Act, Add, Decision, Item, Redraw, Replayed, Revoke, alive, needs_reason
+from lesiontrack.review import (
+    Act,
+    Add,
+    Decision,
+    Item,
+    Lock,
+    Redraw,
+    Replayed,
+    Revoke,
+    Unlock,
+    alive,
+    first_of,
+    needs_reason,
+)
 from lesiontrack.settings import Settings
 from lesiontrack_napari.checks import target_warnings
 from lesiontrack_napari.correspond import Correspondence, Way
@@ -129,9 +142,9 @@ class Session:
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
-    def _derive(self) -> None:
-        """Work out everything that follows from the decisions."""
-        self.replayed: Replayed = self._replayer.replay(self.decisions, reader=self.reader)
+    def _derive(self, replayed: Replayed | None = None) -> None:
+        """Work out everything that follows from the decisions, which may have been replayed already."""
+        self.replayed: Replayed = replayed or self._replayer.replay(self.decisions, reader=self.reader)
         self.history: History = self.replayed.history
         self.judgement: Judgement = judge(self.history, self._judging)
         self.verdicts: tuple[PhaseVerdict, ...] = verdicts(self.judgement, self.settings)
@@ -255,27 +268,44 @@ class Session:
         Raises
         ------
         DecisionError
-            If the act is impossible, or needs a reason and has none.
+            If the act is impossible, would not be applied (of a visit that is closed, say), or needs a reason and has
+            none; then nothing is recorded.
         """
         wanted = needs_reason(act)
         if wanted is not None and not reason.strip():
             raise ReasonWantedError(wanted, subject_id=self.case.subject_id)
-        decision = self._log.append(act, reason=reason)
+        decision = self._record(act, reason)
         self._undone.clear()
-        self._take((decision,))
+        self._tell()
         return decision
 
-    def _take(self, made: tuple[Decision, ...]) -> None:
-        self.decisions += made
-        self._derive()
+    def _record(self, act: Act, reason: str = "") -> Decision:
+        """Replay a decision before it is written: what could not be applied is refused here, not found out later."""
+        time = dt.datetime.now(dt.UTC)
+        last = self.decisions[-1].id if self.decisions else first_of(self.case.subject_id, self.reader)
+        tried = Decision.make(act, reader=self.reader, previous=last, reason=reason, time=time)
+        replayed = self._replayer.replay((*self.decisions, tried), reader=self.reader)
+        for standing in replayed.inapplicable:
+            if standing.decision.id == tried.id:
+                raise DecisionError(f"not recorded: {standing.why}", subject_id=self.case.subject_id)
+        decision = self._log.append(act, reason=reason, time=time)
+        self.decisions += (decision,)
+        # Another program of the same reader may have written in between: then this one stands elsewhere.
+        self._derive(replayed if decision.id == tried.id else None)
+        return decision
+
+    def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener()
 
     @property
     def can_undo(self) -> Decision | None:
-        """The reader's last decision that is in force and no revocation; None when there is none."""
+        """The reader's last decision that is in force; None when there is none.
+
+        Closing and opening a visit are never undone: opening one wants a reason, which an undo would go round.
+        """
         in_force, _, _ = alive(self.decisions)
-        return in_force[-1] if in_force else None
+        return next((d for d in reversed(in_force) if not isinstance(d.act, Lock | Unlock)), None)
 
     @property
     def can_redo(self) -> bool:
@@ -283,20 +313,26 @@ class Session:
         return bool(self._undone)
 
     def undo(self) -> Decision | None:
-        """Revoke the last decision in force; the log keeps both. Return what was revoked."""
+        """Revoke the last decision in force; the log keeps both. Return what was revoked.
+
+        Raises
+        ------
+        DecisionError
+            If it is of a visit that was closed since.
+        """
         last = self.can_undo
         if last is not None:
-            revocation = self._log.append(Revoke(decision=last.id))
-            self._undone.append(revocation)
-            self._take((revocation,))
+            self._undone.append(self._record(Revoke(decision=last.id)))
+            self._tell()
         return last
 
     def redo(self) -> bool:
         """Revoke the last revocation; return whether there was one."""
         if not self._undone:
             return False
-        revocation = self._undone.pop()
-        self._take((self._log.append(Revoke(decision=revocation.id)),))
+        self._record(Revoke(decision=self._undone[-1].id))
+        self._undone.pop()
+        self._tell()
         return True
 
     # --- going through the case -------------------------------------------------------------------------------------

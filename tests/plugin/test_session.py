@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,60 @@ def test_chronological_reading_shows_later_visits_when_earlier_ones_are_locked(t
         Deciding(session).lock()
     Deciding(session).lock("measured the wrong lesion")
     assert session.revealed == {0}
+
+
+def test_nothing_is_recorded_of_a_closed_visit(session: Session) -> None:
+    """The reader is told at once, the log keeps nothing of it, and what was decided before stands and stays."""
+    session.select("L02")
+    session.current = 2
+    lesion = session.sighting(2)
+    assert lesion is not None
+    Deciding(session).unlink()
+    cut_off = session.track_of(2, lesion.lesion_id)
+    assert cut_off is not None
+    session.select(cut_off.track_id)
+    Deciding(session).lock()
+    before, told = session.decisions, []
+    session.listen(lambda: told.append(True))
+    for decide in (
+        lambda: Deciding(session).set_status(LesionWord.ABSENT, "nothing there"),
+        lambda: Deciding(session).reject("a vessel"),
+        session.undo,
+    ):
+        with pytest.raises(DecisionError, match="not recorded: visit 2 was closed before"):
+            decide()
+    assert session.decisions == before == Session(session.case, "anna").decisions
+    assert not session.replayed.inapplicable
+    assert not told
+    session.current = 1
+    assert session.can_undo is not None and not session.can_redo
+    Deciding(session).set_status(LesionWord.NE, "blurred")
+    session.current = 2
+    Deciding(session).lock("the wrong lesion was cut")
+    assert session.undo() is not None
+    assert session.undo() is not None
+    assert session.can_undo is None
+    assert session.replayed.locked == frozenset()
+    assert not session.replayed.inapplicable
+
+
+def test_what_is_said_of_a_rejected_lesion_is_refused(session: Session) -> None:
+    """It is still outlined, so that a reader can point at it."""
+    session.select("L02")
+    session.current = 2
+    lesion = session.sighting(2)
+    assert lesion is not None
+    Deciding(session).reject("a cyst")
+    key, ends = (2, lesion.lesion_id), np.array(lesion.diameter_ends_lps_mm) * 1.1
+    said: tuple[Callable[[], object], ...] = (
+        lambda: Deciding(session).correct_diameter(*key, ends),
+        lambda: Deciding(session).link_to(*key),
+        lambda: Deciding(session).merge([key, (2, 1)]),
+    )
+    for decide in said:
+        with pytest.raises(DecisionError, match=f"lesion {lesion.lesion_id} of visit 2 was rejected"):
+            decide()
+    assert len(session.decisions) == len(Session(session.case, "anna").decisions) == 1
 
 
 def test_a_diameter_alone_adds_a_lesion(session: Session) -> None:

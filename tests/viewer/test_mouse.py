@@ -45,7 +45,8 @@ def _drag(room: ReadingRoom, by_px: tuple[int, int], *, back: bool = False) -> n
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, let_go)
     for _ in range(10):
         QCoreApplication.processEvents()
-    return np.array([0.0, by_px[1], by_px[0]]) / camera.zoom
+    moved: np.ndarray = np.array([0.0, by_px[1], by_px[0]]) / camera.zoom
+    return moved
 
 
 @pytest.mark.parametrize("times", [1, 2])
