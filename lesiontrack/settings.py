@@ -26,7 +26,21 @@ from lesiontrack.review.settings import ReviewSettings
 from lesiontrack.survival.event_settings import EventSettings
 from lesiontrack.survival.settings import SurvivalSettings
 
-__all__ = ["Settings", "as_toml", "differing", "load_settings"]
+__all__ = ["RunSettings", "Settings", "as_toml", "differing", "load_settings"]
+
+
+class RunSettings(BaseModel):
+    """How many subjects are gone through; no result depends on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject_limit_s: float = Field(
+        21600.0,
+        ge=0,
+        le=10**7,
+        description="How long a subject may take, seconds; then its worker is ended and the subject is a failure, so "
+        "that a file that hangs on reading, or a decoder without end, does not keep the others. 0: no limit.",
+    )
 
 
 class Settings(BaseModel):
@@ -34,6 +48,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    run: RunSettings = Field(default_factory=RunSettings, description="going through many subjects")
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="reading the archive")
     labels: LabelSettings = Field(default_factory=LabelSettings, description="what labels and segment names mean")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="measuring lesions")

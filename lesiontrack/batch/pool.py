@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -45,6 +48,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_DIED = "the worker process died twice on this subject (a damaged file or out of memory)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ def subject_key(subject: Subject, settings: Settings) -> str:
         path = Path(name)
         stat = path.stat() if path.exists() else None
         stamps.append((name, stat.st_size, stat.st_mtime_ns) if stat else (name, 0, 0))
-    recipe = settings.model_dump_json(exclude={"archive": set(TRANSPORT)})
+    recipe = settings.model_dump_json(exclude={"archive": set(TRANSPORT), "run": True})
     parts = [__version__, recipe, repr(_facts(subject)), json.dumps(stamps)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -114,7 +119,23 @@ def process(job: Job) -> Outcome:
         bring_up_to_date(job.out, subject_id, job.settings)
         return Outcome(subject_id=subject_id, state="done", problems=found)
 
-    return _isolated(subject_id, job.problems, work)
+    with _at_most(job.settings.run.subject_limit_s):
+        return _isolated(subject_id, job.problems, work)
+
+
+@contextmanager
+def _at_most(limit_s: float) -> Iterator[None]:
+    """Let the system end this process where the block takes longer; 0: no limit.
+
+    Whatever hangs, compiled code or a read that never returns, no exception would get through to it.
+    """
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def review(out: Path, subject_id: str, settings: Settings) -> Outcome:
@@ -217,7 +238,8 @@ def process_all(
     """Process every job that is not already done with the same inputs; call ``done`` after each.
 
     A worker that dies (a decoder's abort, the kernel's out-of-memory killer) takes the pool with it: the subjects
-    that were in flight are done again one by one, and the one that kills its worker again is a failure.
+    that were in flight are done again one by one, and the one that kills its worker again is a failure. Where one had
+    reached the limit of time, it is known who it was: it is a failure, and the others go on together.
     """
     outcomes: list[Outcome] = []
 
@@ -236,14 +258,28 @@ def process_all(
     suspects = _in_pool(waiting, workers, finish)
     for job in suspects:
         for _ in _in_pool([job], 1, finish):
-            problem = Problem(
-                subject_id=job.subject.subject_id,
-                stage="observe",
-                error="WorkerDied",
-                message="the worker process died twice on this subject (a damaged file or out of memory)",
-            )
-            finish(Outcome(subject_id=job.subject.subject_id, state="failed", problems=(*job.problems, problem)))
+            finish(_lost(job, "WorkerDied", _DIED))
     return outcomes
+
+
+def _lost(job: Job, error: str, message: str) -> Outcome:
+    """Return the outcome of a subject whose worker could not say what went wrong."""
+    problem = Problem(subject_id=job.subject.subject_id, stage="observe", error=error, message=message)
+    return Outcome(subject_id=job.subject.subject_id, state="failed", problems=(*job.problems, problem))
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A job that a worker is at, and since when."""
+
+    job: Job
+    since_s: float
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it has taken as long as it may; its worker, which started later, is the one that was ended."""
+        limit_s = self.job.settings.run.subject_limit_s
+        return 0 < limit_s <= time.monotonic() - self.since_s
 
 
 def _in_pool(jobs: Iterable[Job], workers: int, finish: Callable[[Outcome], None]) -> list[Job]:
@@ -251,13 +287,14 @@ def _in_pool(jobs: Iterable[Job], workers: int, finish: Callable[[Outcome], None
     queue = list(jobs)[::-1]
     suspects: list[Job] = []
     while queue:
-        flying: dict[Future[Outcome], Job] = {}
+        flying: dict[Future[Outcome], _Flight] = {}
         # Spawned, not forked: a fork of a process with ITK's threads can deadlock.
         with ProcessPoolExecutor(min(workers, len(queue)), mp_context=get_context("spawn"), initializer=_quiet) as pool:
             try:
                 while queue or flying:
                     while queue and len(flying) < workers:
-                        flying[pool.submit(process, queue[-1])] = queue[-1]
+                        started = time.monotonic()
+                        flying[pool.submit(process, queue[-1])] = _Flight(queue[-1], started)
                         queue.pop()
                     landed, _ = wait(flying, return_when=FIRST_COMPLETED)
                     for future in landed:
@@ -265,8 +302,24 @@ def _in_pool(jobs: Iterable[Job], workers: int, finish: Callable[[Outcome], None
                         del flying[future]
                         finish(outcome)
             except BrokenProcessPool:
-                suspects.extend(flying.values())
+                overdue, others = _told_apart(flying.values())
+                for job in overdue:
+                    finish(_lost(job, "TookTooLong", _too_long(job)))
+                (queue if overdue else suspects).extend(others)
     return suspects
+
+
+def _told_apart(flights: Iterable[_Flight]) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that have taken as long as they may, and the others."""
+    found: tuple[list[Job], list[Job]] = ([], [])
+    for flight in flights:
+        found[not flight.is_overdue].append(flight.job)
+    return found
+
+
+def _too_long(job: Job) -> str:
+    limit_s = job.settings.run.subject_limit_s
+    return f"the subject took longer than {limit_s:g} s (a file or a decoder that hangs?); subject_limit_s allows more"
 
 
 def failure_file(out: Path, subject_id: str) -> Path:
