@@ -16,6 +16,8 @@ __all__ = ["Item", "ItemKind", "ReadState", "items_of"]
 
 # Linking's own word for a doubt about a link; that link is an item of its own.
 _LINK = "LINK_UNSURE"
+_NEW = "NEW"
+_TREATMENT = "TREATMENT_PLACED"
 # How sure the machine is of a lesion that it wants looked at for a reason without a number.
 _UNKNOWN = 0.5
 _NUMBER = re.compile(r"^NEW_\w+: .*\((0\.\d+|1\.0+)\)$")
@@ -44,7 +46,8 @@ class Item:
     Attributes
     ----------
     timepoint
-        Visit to look at it: of a link the later one, of a lesion its last.
+        Visit to look at it: of a link the later one; of a new lesion its first, of a treated one the first scan after
+        its treatment, of any other its last.
     lesions
         Both ends of a link; all of a lesion's; none of a visit.
     confidence
@@ -115,9 +118,20 @@ def _lesion(track: Track, history: History) -> Iterable[Item]:
     sure += [1.0 - float(found[1]) for reason in reasons if (found := _NUMBER.match(reason))]
     yield Item(
         kind=ItemKind.LESION,
-        timepoint=track.last_seen_timepoint,
+        timepoint=_where_to_look(track, history, reasons),
         lesions=track.lesions,
         track_id=track.track_id,
         confidence=round(min([*sure, _UNKNOWN]), 4),
         reasons=reasons,
     )
+
+
+def _where_to_look(track: Track, history: History, reasons: tuple[str, ...]) -> int:
+    """Return the visit that shows what is in doubt about a lesion."""
+    if any(reason.startswith(_NEW) for reason in reasons):
+        return track.lesions[0][0]
+    if track.treatments and any(reason.startswith(_TREATMENT) for reason in reasons):
+        treated = track.treatments[-1].date
+        after = [v.timepoint for v in history.subject.visits if v.usable and v.date > treated]
+        return after[0] if after else track.last_seen_timepoint
+    return track.last_seen_timepoint

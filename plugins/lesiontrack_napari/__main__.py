@@ -7,6 +7,8 @@ from pathlib import Path
 
 __all__ = ["main"]
 
+_WORKLIST_WIDTH = 600
+
 
 def main(arguments: list[str]) -> int:
     """Open napari at a result folder: OUT, the subject or "", the reader or "", the study or "" where it was run.
@@ -19,6 +21,7 @@ def main(arguments: list[str]) -> int:
     import napari
 
     from lesiontrack.errors import LesiontrackError
+    from lesiontrack_napari.panels.docks import put_away, widen
     from lesiontrack_napari.panels.room import ReadingRoom
 
     out, subject_id, reader, study = Path(arguments[0]), arguments[1], arguments[2], arguments[3]
@@ -28,6 +31,10 @@ def main(arguments: list[str]) -> int:
         room.open_result(out, reader, study=Path(study) if study else None)
         viewer.window.add_dock_widget(room, name="reading room", area="right")
         viewer.show()
+        put_away(room.window())
+        # Two panes and a table want the whole screen.
+        room.window().showMaximized()
+        widen(room, _WORKLIST_WIDTH)
         if subject_id:
             room.open_case(subject_id)
     except LesiontrackError as error:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from lesiontrack.domain.geometry import Volume
 from lesiontrack.domain.history import History
-from lesiontrack.domain.lesion import Lesion, MissingState, Track
+from lesiontrack.domain.lesion import Lesion, MissingState, Track, TreatedZone
 from lesiontrack.report import words
 from lesiontrack.report.palette import COLOURS
 from lesiontrack_napari.frame import Frame
 from lesiontrack_napari.table import shown_mm
+from lesiontrack_napari.wording import method_words
 
 __all__ = [
     "WINDOWS",
@@ -41,9 +42,13 @@ _NO_TRACK = "#9a9a9a"
 # Room around the lesions in the crop of the label map, voxels.
 _MARGIN = 2
 # Ends of a diameter are where the mouse takes hold of it; names stand over their lesion and have no mark of their own.
-_SYMBOLS = {"gone": "ring", "treated": "square", "new": "star", "end": "disc", "name": "disc"}
-_SIZES_MM = {"gone": 14.0, "treated": 18.0, "new": 5.0, "end": 2.2, "name": 0.1}
-_NAME_OVER_MM = 2.0
+_SYMBOLS = {"gone": "ring", "treated": "square", "new": "star", "end": "disc", "lesion": "disc"}
+_SIZES_MM = {"gone": 10.0, "treated": 18.0, "new": 5.0, "end": 1.8, "name": 0.1}
+# Names stand over a lesion, and under a place where none is seen: what lies near keeps its own.
+_NAME_OVER_MM = 5.0
+# Letters are drawn in black first, a little aside, so that they are read on any grey.
+_SHADOWS_MM = ((0.3, 0.3), (-0.3, -0.3), (0.3, -0.3), (-0.3, 0.3))
+_SHADOW = "#000000"
 # A mark smaller than this is on its own slice only.
 _SMALL_MM = 6.0
 
@@ -76,8 +81,8 @@ class Lines:
 class Marks:
     """Places to look at, each as the slices through a sphere, so that it is seen on more than one.
 
-    ``places_mm`` (n, 3) world mm and ``sizes_mm`` (n,) diameters; features: track_id, kind, symbol, colour, and text
-    on the middle slice.
+    ``places_mm`` (n, 3) world mm and ``sizes_mm`` (n,) diameters; features: track_id, kind, symbol, colour, drawn
+    (False for places that only bear letters), and text with its colour, ink, on the middle slice.
     """
 
     places_mm: Points
@@ -165,28 +170,30 @@ def _line_text(lesion: Lesion, track: Track | None) -> str:
 
 def marks(history: History, timepoint: int, frame: Frame, colours: Mapping[str, PlainColour]) -> Marks:
     """Return the ghosts of vanished lesions at their projected places, the treated sites, and what is new here."""
-    found = [*_unseen(history, timepoint), *_treated_zones(history, timepoint), *_seen(history, timepoint, frame)]
+    found = [*_unseen(history, timepoint), *_other_zones(history, timepoint), *_seen(history, timepoint)]
     places: list[Points] = []
     sizes: list[float] = []
     rows: list[dict[str, object]] = []
+
+    def add(place: Points, size_mm: float, mark: _Mark, **features: object) -> None:
+        places.append(place)
+        sizes.append(size_mm)
+        colour = colours.get(mark.track_id, _NO_TRACK)
+        usual = {"kind": mark.kind, "symbol": _SYMBOLS[mark.kind], "text": "", "ink": _ink(colour), "drawn": True}
+        rows.append({"track_id": mark.track_id, "colour": colour, **usual, **features})
+
     for mark in found:
+        if mark.kind == "lesion":
+            continue
         at = frame.on_slice(frame.to_world(np.array(mark.place_lps_mm)))
-        for away_mm, size_mm in _sections(_SIZES_MM[mark.kind], float(frame.scale_mm[frame.slice_axis])):
+        for away_mm, size_mm in _sections(mark.size_mm, float(frame.scale_mm[frame.slice_axis])):
             place = at.copy()
             place[frame.slice_axis] += away_mm
-            places.append(place)
-            sizes.append(size_mm)
-            rows.append(
-                {
-                    "track_id": mark.track_id,
-                    "kind": mark.kind,
-                    "symbol": _SYMBOLS[mark.kind],
-                    "colour": colours.get(mark.track_id, _NO_TRACK),
-                    "text": mark.text if away_mm == 0 else "",
-                    "ink": _ink(colours.get(mark.track_id, _NO_TRACK)),
-                    "drawn": mark.kind != "name",
-                }
-            )
+            add(place, size_mm, mark)
+    # Names come last: nothing is drawn over them.
+    for mark in found:
+        for place, ink in _letters(mark, frame, colours) if mark.text else ():
+            add(place, _SIZES_MM["name"], mark, kind="name", symbol="disc", text=mark.text, ink=ink, drawn=False)
     return Marks(
         places_mm=np.array(places, dtype=np.float64).reshape(-1, 3),
         sizes_mm=np.array(sizes, dtype=np.float64),
@@ -194,12 +201,31 @@ def marks(history: History, timepoint: int, frame: Frame, colours: Mapping[str, 
     )
 
 
+def _letters(mark: _Mark, frame: Frame, colours: Mapping[str, PlainColour]) -> Iterator[tuple[Points, PlainColour]]:
+    """Yield where a mark's name is written, and in which colour: its shadow first."""
+    rows, columns = (axis for axis in range(3) if axis != frame.slice_axis)
+    place = frame.on_slice(frame.to_world(np.array(mark.place_lps_mm)))
+    # On axial slices rows run down the screen; on all others the head is up.
+    over = -1.0 if rows == 1 else 1.0
+    away_mm = mark.size_mm / 2 + _NAME_OVER_MM
+    place[rows] += away_mm * (over if mark.kind == "lesion" else -over)
+    for down_mm, right_mm in _SHADOWS_MM:
+        shadow = place.copy()
+        shadow[rows] += down_mm
+        shadow[columns] += right_mm
+        yield shadow, _SHADOW
+    yield place, _ink(colours.get(mark.track_id, _NO_TRACK))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
+    """A place; ``lesion`` is one that is outlined already and has only its name here."""
+
     place_lps_mm: tuple[float, float, float]
     track_id: str
     kind: str
-    text: str
+    size_mm: float
+    text: str = ""
 
 
 def _sections(diameter_mm: float, step_mm: float) -> Iterator[tuple[float, float]]:
@@ -211,48 +237,79 @@ def _sections(diameter_mm: float, step_mm: float) -> Iterator[tuple[float, float
 
 
 def _unseen(history: History, timepoint: int) -> Iterator[_Mark]:
+    """Yield each vanished lesion's ghost, of its last size, and each treated site, of its zone's size if it has one."""
     tracks = {track.track_id: track for track in history.tracks}
     for entry in history.missing:
-        if entry.timepoint == timepoint and entry.state != MissingState.OUT_OF_VIEW:
-            treated = entry.state == MissingState.TREATED
-            text = _treated_text(tracks[entry.track_id]) if treated else "not seen"
-            doubt = "" if entry.trusted else ", place uncertain"
+        if entry.timepoint != timepoint or entry.state == MissingState.OUT_OF_VIEW:
+            continue
+        track = tracks[entry.track_id]
+        doubt = "" if entry.trusted else ", place uncertain"
+        if entry.state != MissingState.TREATED:
+            last = max(x.longest_diameter_mm for x in history.fragments(track, _last_seen(track, timepoint)))
+            size_mm, text = max(float(last), _SIZES_MM["gone"]), f"{entry.track_id}  not seen{doubt}"
             yield _Mark(
-                place_lps_mm=entry.place_lps_mm,
-                track_id=entry.track_id,
-                kind="treated" if treated else "gone",
-                text=f"{entry.track_id}  {text}{doubt}",
+                place_lps_mm=entry.place_lps_mm, track_id=entry.track_id, kind="gone", size_mm=size_mm, text=text
             )
+            continue
+        zone = _zone_around(history, timepoint, entry.place_lps_mm)
+        text = f"{entry.track_id}  {_treated_text(track)}{doubt}"
+        yield _Mark(
+            place_lps_mm=entry.place_lps_mm if zone is None else zone.centroid_lps_mm,
+            track_id=entry.track_id,
+            kind="treated",
+            size_mm=_SIZES_MM["treated"] if zone is None else float(zone.longest_diameter_mm),
+            text=text if zone is None else f"{text}, zone {words.mm(zone.longest_diameter_mm)} mm",
+        )
 
 
-def _treated_zones(history: History, timepoint: int) -> Iterator[_Mark]:
+def _last_seen(track: Track, before: int) -> int:
+    return max((t for t, _ in track.lesions if t < before), default=track.first_timepoint)
+
+
+def _zone_around(history: History, timepoint: int, place_lps_mm: tuple[float, float, float]) -> TreatedZone | None:
+    """Return the treated zone that a place lies in, as if zones were spheres."""
     for zone in history.zones:
-        if zone.timepoint == timepoint:
+        away_mm = float(np.linalg.norm(np.subtract(zone.centroid_lps_mm, place_lps_mm)))
+        if zone.timepoint == timepoint and away_mm <= float(zone.longest_diameter_mm) / 2:
+            return zone
+    return None
+
+
+def _other_zones(history: History, timepoint: int) -> Iterator[_Mark]:
+    """Yield the treated zones that no lesion's projected place lies in."""
+    taken = [
+        _zone_around(history, timepoint, entry.place_lps_mm)
+        for entry in history.missing
+        if entry.timepoint == timepoint and entry.state == MissingState.TREATED
+    ]
+    for zone in history.zones:
+        if zone.timepoint == timepoint and zone not in taken:
+            size_mm = float(zone.longest_diameter_mm)
             text = f"treated zone  {words.mm(zone.longest_diameter_mm)} mm"
-            yield _Mark(place_lps_mm=zone.centroid_lps_mm, track_id="", kind="treated", text=text)
+            yield _Mark(place_lps_mm=zone.centroid_lps_mm, track_id="", kind="treated", size_mm=size_mm, text=text)
 
 
-def _seen(history: History, timepoint: int, frame: Frame) -> Iterator[_Mark]:
-    """Yield each lesion's name with its length over it, the ends of its diameter, and a star where it is new."""
+def _seen(history: History, timepoint: int) -> Iterator[_Mark]:
+    """Yield each lesion's name with its length, the ends of its diameter, and a star where it is new."""
     of_track = _tracks_at(history, timepoint)
     for lesion in history.lesions_at(timepoint):
         track = of_track.get(lesion.lesion_id)
         name = track.track_id if track is not None else ""
         for end in lesion.diameter_ends_lps_mm:
-            yield _Mark(place_lps_mm=end, track_id=name, kind="end", text="")
-        over = frame.to_world(np.array(lesion.diameter_ends_lps_mm)).mean(axis=0)
-        rows = 1 if frame.slice_axis == 0 else 0
-        over[rows] += (float(lesion.longest_diameter_mm) / 2 + _NAME_OVER_MM) * (-1 if rows == 1 else 1)
-        x, y, z = (float(value) for value in frame.to_lps_mm(over))
-        yield _Mark(place_lps_mm=(x, y, z), track_id=name, kind="name", text=_line_text(lesion, track))
+            yield _Mark(place_lps_mm=end, track_id=name, kind="end", size_mm=_SIZES_MM["end"])
         if track is not None and track.first_timepoint == timepoint > 0 and track.parent_track_id is None:
-            yield _Mark(place_lps_mm=lesion.centroid_lps_mm, track_id=name, kind="new", text="")
+            yield _Mark(place_lps_mm=lesion.centroid_lps_mm, track_id=name, kind="new", size_mm=_SIZES_MM["new"])
+        x, y, z = (float(value) for value in np.mean(lesion.diameter_ends_lps_mm, axis=0))
+        size_mm = float(lesion.longest_diameter_mm)
+        yield _Mark(
+            place_lps_mm=(x, y, z), track_id=name, kind="lesion", size_mm=size_mm, text=_line_text(lesion, track)
+        )
 
 
 def _ink(colour: PlainColour) -> PlainColour:
-    """Return a colour half way to white: letters are thin, and stand on grey."""
-    return "#" + "".join(f"{(int(colour[n : n + 2], 16) + 255) // 2:02x}" for n in (1, 3, 5))
+    """Return a colour four fifths of the way to white: letters are thin, and stand on grey."""
+    return "#" + "".join(f"{(int(colour[n : n + 2], 16) + 4 * 255) // 5:02x}" for n in (1, 3, 5))
 
 
 def _treated_text(track: Track) -> str:
-    return words.phrase(track.treatments[-1].method) if track.treatments else "treated"
+    return method_words(track.treatments[-1].method) if track.treatments else "treated"

@@ -11,7 +11,7 @@ from lesiontrack.io.store import read_table
 from lesiontrack.review import ConfirmCase, alive, reader_name
 from lesiontrack.settings import Settings, load_settings
 
-__all__ = ["reader_of", "replay_command", "settings_of", "shares_read"]
+__all__ = ["reader_of", "replay_command", "settings_of", "share_read", "shares_read"]
 
 _BEGUN = 0.5
 
@@ -40,11 +40,12 @@ def shares_read(out: Path, reader: str) -> tuple[Settings, dict[str, float]]:
     shares: dict[str, float] = {}
     for subject_id in dict.fromkeys(read_table(out / "cohort", "timepoints")["subject_id"].astype(str)):
         if reader in readers(out, subject_id):
-            shares[subject_id] = _share(out, subject_id, reader)
+            shares[subject_id] = share_read(out, subject_id, reader)
     return settings_of(out), shares
 
 
-def _share(out: Path, subject_id: str, reader: str) -> float:
+def share_read(out: Path, subject_id: str, reader: str) -> float:
+    """Return how far this reader has read a case: 0 not begun, 1 confirmed."""
     try:
         decisions, _, _ = alive(DecisionLog(out, subject_id, reader).read())
     except DecisionError:

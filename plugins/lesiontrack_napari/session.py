@@ -149,12 +149,16 @@ class Session:
         self.judgement: Judgement = judge(self.history, self._judging)
         self.verdicts: tuple[PhaseVerdict, ...] = verdicts(self.judgement, self.settings)
         self.colours: dict[str, str] = track_colours(self.history)
-        self.rows: tuple[Row, ...] = lesion_rows(
-            self.history, self.judgement, {i.track_id for i in self.items if i.track_id is not None}
-        )
+        todo = {item.track_id for item in self.items if item.track_id is not None}
+        self.rows: tuple[Row, ...] = lesion_rows(self.history, self.judgement, todo, self._read_tracks())
         self.correspondence = Correspondence(self.history.registrations)
         if self.track_id not in self.colours:
             self.track_id = None
+
+    def _read_tracks(self) -> set[str]:
+        """Return the tracks that a decision in force speaks of."""
+        touched = {key for standing in self.replayed.applied for key in standing.touches}
+        return {track.track_id for track in self.history.tracks if touched & set(track.lesions)}
 
     @property
     def items(self) -> tuple[Item, ...]:

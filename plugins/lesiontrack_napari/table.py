@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from lesiontrack.domain.lesion import Lesion, LinkKind, Missing, MissingState, T
 from lesiontrack.domain.outcome import Judgement
 from lesiontrack.domain.study import Site
 from lesiontrack.report import words
+from lesiontrack_napari.wording import STATUSES, method_words, plain_reason
 
 __all__ = ["Cell", "Row", "RowFilter", "lesion_rows", "shown_mm"]
 
@@ -52,7 +53,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A track: what it is, and a cell for each visit."""
+    """A track: what it is, and a cell for each visit.
+
+    Attributes
+    ----------
+    todo
+        It still needs a look.
+    read
+        The reader has said something of it that is in force.
+    reasons
+        Why the machine wants it looked at, in plain words.
+    """
 
     track_id: str
     site: str
@@ -61,6 +72,7 @@ class Row:
     new: bool
     vanished: bool
     todo: bool
+    read: bool
     reasons: tuple[str, ...]
     cells: tuple[Cell, ...]
 
@@ -85,39 +97,25 @@ def shown_mm(lesion: Lesion) -> Decimal:
     return lesion.short_axis_mm if lesion.site == Site.LYMPH_NODE else lesion.longest_diameter_mm
 
 
-def lesion_rows(history: History, judgement: Judgement, todo: Collection[str]) -> tuple[Row, ...]:
+def lesion_rows(
+    history: History, judgement: Judgement, todo: Collection[str], read: Collection[str]
+) -> tuple[Row, ...]:
     """Return a row for each track, in the order of tracks.
 
     Parameters
     ----------
-    todo
-        Tracks that still need a look.
+    todo, read
+        Tracks that still need a look; tracks of which the reader has said something.
     """
     roles = _roles(judgement)
-    sure = _confidence(history)
-    missing = {(entry.track_id, entry.timepoint): entry for entry in history.missing}
-    return tuple(_row(history, track, roles, sure, missing, todo) for track in history.tracks)
+    cells = _Cells(history)
+    return tuple(
+        _row(track, roles.get(track.track_id, ""), cells.of(track), track.track_id in todo, track.track_id in read)
+        for track in history.tracks
+    )
 
 
-def _row(
-    history: History,
-    track: Track,
-    roles: Mapping[str, str],
-    sure: Mapping[tuple[int, int], float],
-    missing: Mapping[tuple[str, int], Missing],
-    todo: Collection[str],
-) -> Row:
-    cells: list[Cell] = []
-    before: Decimal | None = None
-    for visit in history.subject.visits:
-        lesions = history.fragments(track, visit.timepoint)
-        if lesions:
-            now = sum((shown_mm(lesion) for lesion in lesions), Decimal(0))
-            cells.append(_seen(track, visit.timepoint, now, before, sure))
-            before = now
-        else:
-            cells.append(_unseen(track, visit.timepoint, missing.get((track.track_id, visit.timepoint)), visit.usable))
-    role = roles.get(track.track_id, "")
+def _row(track: Track, role: str, cells: tuple[Cell, ...], todo: bool, read: bool) -> Row:
     return Row(
         track_id=track.track_id,
         site=words.phrase(track.site),
@@ -125,10 +123,39 @@ def _row(
         fate=words.phrase(track.fate),
         new=role == "NEW" or (track.first_timepoint > 0 and track.parent_track_id is None),
         vanished=track.fate == "DISAPPEARED",
-        todo=track.track_id in todo,
-        reasons=track.reasons,
-        cells=tuple(cells),
+        todo=todo,
+        read=read,
+        reasons=tuple(plain_reason(reason) for reason in track.reasons),
+        cells=cells,
     )
+
+
+class _Cells:
+    """Makes the cells of tracks."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._sure = _confidence(history)
+        self._missing = {(entry.track_id, entry.timepoint): entry for entry in history.missing}
+        self._said = {(word.track_id, word.timepoint): word.status for word in history.reading.words}
+
+    def of(self, track: Track) -> tuple[Cell, ...]:
+        """Return a track's cells, one a visit."""
+        cells: list[Cell] = []
+        before: Decimal | None = None
+        for visit in self._history.subject.visits:
+            lesions = self._history.fragments(track, visit.timepoint)
+            if lesions:
+                now = sum((shown_mm(lesion) for lesion in lesions), Decimal(0))
+                cells.append(_seen(track, visit.timepoint, now, before, self._sure))
+                before = now
+            else:
+                entry = self._missing.get((track.track_id, visit.timepoint))
+                cells.append(_unseen(track, visit.timepoint, entry, visit.usable))
+            said = self._said.get((track.track_id, visit.timepoint))
+            if said is not None:
+                cells[-1] = replace(cells[-1], text=f"{cells[-1].text}, {STATUSES[said]}".removeprefix(", "))
+        return tuple(cells)
 
 
 def _seen(
@@ -148,7 +175,8 @@ def _seen(
 
 def _unseen(track: Track, timepoint: int, entry: Missing | None, usable: bool) -> Cell:
     if entry is not None:
-        return Cell(lesions=(), text=_GONE[entry.state])
+        treated = entry.state == MissingState.TREATED and track.treatments
+        return Cell(lesions=(), text=method_words(track.treatments[-1].method) if treated else _GONE[entry.state])
     if timepoint < track.first_timepoint:
         return Cell(lesions=(), text="", place=False)
     return Cell(lesions=(), text="–" if usable else "no images", place=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from lesiontrack.errors import StudyError
 from lesiontrack.io.store import read_table
 from lesiontrack.report import words
 
-__all__ = ["Entry", "Wanted", "entries", "shown"]
+__all__ = ["Entry", "Wanted", "entries", "shown", "with_share"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class Entry:
         Empty where the reader must not know it.
     sites
         Of its lesions, in plain words.
+    lesions
+        How many there are, each counted once.
     worst
         Confidence of its least sure link; 1 where it has none.
     to_review
@@ -86,9 +88,9 @@ def entries(out: Path, read: Mapping[str, float], *, hide_arm: bool) -> tuple[En
     timepoints = read_table(cohort, "timepoints")
     if timepoints.empty:
         raise StudyError("no case to read in the result folder", file=str(out), expected="the OUT of `lesiontrack run`")
-    lesions, tracks, links = (read_table(cohort, name) for name in ("lesions", "tracks", "links"))
+    tracks, links = (read_table(cohort, name) for name in ("tracks", "links"))
     arms = {} if hide_arm else _by_subject(read_table(cohort, "subjects"), "arm")
-    counted = lesions.groupby("subject_id").size()
+    counted = tracks.groupby("subject_id").size()
     worst = links.groupby("subject_id")["confidence"].min()
     review = tracks[tracks["needs_review"].astype(bool)].groupby("subject_id").size()
     sites = {str(name): sorted(set(group)) for name, group in tracks.groupby("subject_id")["site"]}
@@ -115,6 +117,12 @@ def _by_subject(table: pd.DataFrame, column: str) -> dict[str, object]:
 
 def _urgency(entry: Entry) -> tuple[int, float, str]:
     return ({"unread": 0, "begun": 1, "read": 2}[entry.status], entry.worst, entry.subject_id)
+
+
+def with_share(listed: Iterable[Entry], subject_id: str, read: float) -> tuple[Entry, ...]:
+    """Return the entries, in their order, with how far one case is read now."""
+    found = (replace(entry, read=read) if entry.subject_id == subject_id else entry for entry in listed)
+    return tuple(sorted(found, key=_urgency))
 
 
 def shown(listed: Iterable[Entry], wanted: Wanted) -> tuple[Entry, ...]:

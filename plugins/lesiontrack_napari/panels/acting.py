@@ -12,13 +12,15 @@ from lesiontrack.domain.reading import LesionWord
 from lesiontrack.domain.reads import NewStatus
 from lesiontrack.domain.study import Method, Site
 from lesiontrack.errors import LesiontrackError
-from lesiontrack.review import Decision, Item, ItemKind
+from lesiontrack.report import words
+from lesiontrack.review import Decision, ItemKind
 from lesiontrack_napari.deciding import Deciding
 from lesiontrack_napari.layers import WINDOWS
 from lesiontrack_napari.panels.brush import Brush
 from lesiontrack_napari.panels.deciding import treatment_date
 from lesiontrack_napari.panels.views import MAIN, Shown, Views
 from lesiontrack_napari.session import ReasonWantedError, Session
+from lesiontrack_napari.wording import METHODS, STATUSES, asked, plain_act
 
 if TYPE_CHECKING:
     from lesiontrack_napari.panels.room import ReadingRoom
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Acting"]
 
 Floats = NDArray[np.float64]
+
+_ALL_READ = "Nothing is left to look at. Ctrl+Return: the case is read."
+_CASE_READ = 'Case read. Ctrl+S brings the results up to it; the next case is under "cases".'
 
 
 class Acting:
@@ -81,19 +86,32 @@ class Acting:
 
     # --- going through the case -------------------------------------------------------------------------------------
 
-    def do_next(self, step: int = 1) -> None:
-        """Go to what needs a look next."""
+    def do_next(self, step: int = 1, said: str = "") -> None:
+        """Go to what needs a look next; ``said`` is what was decided just before."""
         item = self._session.next_item(step)
         if item is None:
-            self._room.tell("nothing is left to look at")
+            self._room.tell(f"{said}{_ALL_READ}")
             return
         self._session.take_item(item)
         self._room.go(self._session.track_id, item.timepoint)
-        self._room.tell(_asked(item))
+        self._room.tell(f"{said}{asked(item)}")
 
     def do_previous(self) -> None:
         """Go back to what needs a look."""
         self.do_next(-1)
+
+    def do_row_next(self, step: int = 1, said: str = "") -> None:
+        """Go to the next lesion of the table, at the same visit."""
+        name = self._room.table.step(step)
+        if name is None:
+            self._room.tell(f"{said}no further lesion in the table")
+            return
+        self._room.go(name, self._session.current)
+        self._room.tell(said)
+
+    def do_row_previous(self) -> None:
+        """Go to the lesion before."""
+        self.do_row_next(-1)
 
     def do_visit_next(self, step: int = 1) -> None:
         """Go to the next visit."""
@@ -168,10 +186,14 @@ class Acting:
             return
         item, name = self._session.item, self._session.track_id
         if item is not None and item.kind is ItemKind.VISIT:
-            self._decided(lambda d, _: d.confirm_visit(), f"visit {self._session.current} read")
+            said = f"visit {self._session.current} read"
+            self._decided(lambda d, _: d.confirm_visit(), said)
         else:
-            self._decided(lambda d, _: d.confirm(), f"{name} confirmed")
-        self.do_next()
+            said = f"{name} confirmed"
+            self._decided(lambda d, _: d.confirm(), said)
+        # Whoever goes through the table stays in it.
+        go_on = self.do_row_next if item is None else self.do_next
+        go_on(said=f"{said}. ")
 
     def do_link(self) -> None:
         """Link the lesion at hand to the one under the cursor."""
@@ -213,7 +235,7 @@ class Acting:
     def do_status(self, status: LesionWord) -> None:
         """Say what is seen of the lesion at hand."""
         name, visit = self._session.track_id, self._session.current
-        self._decided(lambda d, reason: d.set_status(status, reason), f"{name}: {status.value} at visit {visit}")
+        self._decided(lambda d, reason: d.set_status(status, reason), f"{name}: {STATUSES[status]} at visit {visit}")
 
     def do_treated(self, method: Method, outcome: LesionWord) -> None:
         """Say that the lesion at hand was treated, and what its site shows."""
@@ -223,13 +245,13 @@ class Acting:
         earlier = [v.date for v in session.visits() if v.timepoint < session.current]
         date = treatment_date(known, session.history.visit(session.current).date, earlier[-1] if earlier else None)
         said = (
-            f"{session.track_id}: {method.value.lower()} {date.isoformat()}, {outcome.value} at visit {session.current}"
+            f"{session.track_id}: {METHODS[method]} {date.isoformat()}, {STATUSES[outcome]} at visit {session.current}"
         )
         self._decided(lambda d, reason: d.set_treated(method, date, outcome, reason), said)
 
     def do_site(self, site: Site) -> None:
         """Say where the lesion at hand sits."""
-        self._decided(lambda d, _: d.set_site(site), f"{self._session.track_id}: {site.value}")
+        self._decided(lambda d, _: d.set_site(site), f"{self._session.track_id}: {words.phrase(site)}")
 
     def do_equivocal(self, newness: NewStatus = NewStatus.EQUIVOCAL) -> None:
         """Say how sure it is that the lesion at hand is new."""
@@ -253,12 +275,13 @@ class Acting:
 
     def do_confirm_case(self) -> None:
         """Say that the case is read."""
-        self._decided(lambda d, _: d.confirm_case(), "case read")
+        self._decided(lambda d, _: d.confirm_case(), _CASE_READ)
 
     def do_lock(self) -> None:
         """Close or open the visit."""
         visit = self._session.current
-        self._decided(lambda d, reason: d.lock(reason), f"visit {visit} closed or opened")
+        now = "open again" if visit in self._session.replayed.locked else "closed"
+        self._decided(lambda d, reason: d.lock(reason), f"visit {visit} {now}")
 
     def do_undo(self) -> None:
         """Undo a brush stroke while painting, else the last decision."""
@@ -266,12 +289,12 @@ class Acting:
             self._brush[0].undo()
             return
         undone = self._session.undo()
-        name = "nothing to undo" if undone is None else f"undone: {type(undone.act).__name__}"
+        name = "nothing to undo" if undone is None else f"undone: {plain_act(undone.act)}"
         self._room.tell(name)
 
     def do_redo(self) -> None:
         """Decide again what was undone last."""
-        self._room.tell("done again" if self._session.redo() else "nothing to do again")
+        self._room.tell("done again" if self._session.redo() else "nothing was undone")
 
     # --- drawing ----------------------------------------------------------------------------------------------------
 
@@ -361,12 +384,3 @@ class Acting:
 
         path = case_page(self._session)
         self._room.tell(f"page: {path}")
-
-
-def _asked(item: Item) -> str:
-    """Return what a reader is asked about an item."""
-    if item.kind is ItemKind.VISIT:
-        return f"visit {item.timepoint}: all of it read? Return says so"
-    why = "; ".join(reason.split(":")[0].replace("_", " ").lower() for reason in item.reasons)
-    what = "the same lesion?" if item.kind is ItemKind.LINK else "is it right?"
-    return f"{item.track_id} at visit {item.timepoint}: {what} ({100 * item.confidence:.0f} % sure: {why})"

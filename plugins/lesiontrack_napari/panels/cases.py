@@ -17,11 +17,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from lesiontrack_napari.worklist import Entry, Wanted, shown
+from lesiontrack_napari.worklist import Entry, Wanted, shown, with_share
 
 __all__ = ["CaseList"]
 
-_COLUMNS = ("case", "arm", "status", "visits", "lesions", "look", "sure")
+# Name and what it means.
+_COLUMNS = {
+    "case": "double-click or Return opens it",
+    "arm": "",
+    "status": "how far you have read it",
+    "visits": "",
+    "lesions": "how many there are, each counted once",
+    "check": "how many lesions the program wants looked at",
+    "sure": "how sure the program is of its least sure link",
+}
 _ANY = {"arm": "any arm", "site": "any site", "status": "any status"}
 
 
@@ -35,7 +44,7 @@ class CaseList(QWidget):
         self._shown: tuple[Entry, ...] = ()
         self.filters = {name: QComboBox() for name in _ANY}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("case")
+        self.search.setPlaceholderText("find a case")
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
         self.table.verticalHeader().hide()
@@ -44,7 +53,13 @@ class CaseList(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(20)
+        self.table.setStyleSheet(
+            "QTableWidget { font-size: 9pt } QHeaderView::section { font-size: 8pt; padding: 2px }"
+        )
+        for column, tip in enumerate(_COLUMNS.values()):
+            self.table.horizontalHeaderItem(column).setToolTip(tip)
         self.table.itemActivated.connect(lambda item: self._open(self._shown[item.row()].subject_id))
         top = QHBoxLayout()
         for box in self.filters.values():
@@ -79,6 +94,11 @@ class CaseList(QWidget):
             box.setVisible(name != "arm" or bool(choices["arm"]))
             box.blockSignals(False)
         self.table.setColumnHidden(1, not choices["arm"])
+        self._refill()
+
+    def read_now(self, subject_id: str, read: float) -> None:
+        """Show how far a case is read now."""
+        self._entries = with_share(self._entries, subject_id, read)
         self._refill()
 
     def _refill(self) -> None:

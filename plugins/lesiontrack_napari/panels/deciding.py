@@ -9,9 +9,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from lesiontrack.domain.reading import LesionWord
-from lesiontrack.domain.study import Method, Site
+from lesiontrack.domain.study import Site
 from lesiontrack.report import words
 from lesiontrack_napari.panels.keys import KEYS, hint
+from lesiontrack_napari.wording import METHODS, STATUSES
 
 __all__ = ["DecidingPanel", "Say"]
 
@@ -32,21 +33,10 @@ _BUTTONS = (
     ("undo", "undo"),
     ("redo", "redo"),
 )
-_STATES = (
-    (LesionWord.ABSENT, "absent"),
-    (LesionWord.TSTM, "too small to measure"),
-    (LesionWord.PRESENT, "present"),
-    (LesionWord.NE, "not evaluable"),
-    (LesionWord.UNEQUIVOCAL, "unequivocal progression"),
-)
-_OUTCOMES = (
-    (LesionWord.NO_VIABLE, "no viable tumour"),
-    (LesionWord.RESIDUAL, "residual tumour"),
-    (LesionWord.LTP, "local tumour progression"),
-    (LesionWord.NE, "not evaluable"),
-)
-_METHODS = ((Method.ABLATION, "ablated"), (Method.RESECTION, "resected"), (Method.SBRT, "irradiated"))
+_STATES = (LesionWord.ABSENT, LesionWord.TSTM, LesionWord.PRESENT, LesionWord.NE, LesionWord.UNEQUIVOCAL)
+_OUTCOMES = (LesionWord.NO_VIABLE, LesionWord.RESIDUAL, LesionWord.LTP, LesionWord.NE)
 _COLUMNS = 4
+_HEAD_LINES, _MESSAGE_LINES = 5, 3
 _KEYS_SHOWN = {"Return": "\N{RETURN SYMBOL}", "Ctrl+Z": "^Z", "Ctrl+Shift+Z": "^\N{UPWARDS WHITE ARROW}Z"}
 
 
@@ -60,12 +50,15 @@ class DecidingPanel(QWidget):
         self.head = QLabel("no lesion at hand")
         self.head.setWordWrap(True)
         self.head.setTextFormat(Qt.TextFormat.RichText)
+        # Room for what is said of any lesion: the buttons under it must stay where they are.
+        self.head.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.head.setFixedHeight(_HEAD_LINES * self.head.fontMetrics().lineSpacing() + 8)
         self.reason = QLineEdit()
         self.reason.setPlaceholderText("reason, where one is wanted")
         self.reason.returnPressed.connect(self._entered)
         self.message = QLabel()
         self.message.setWordWrap(True)
-        self.message.setMinimumHeight(30)
+        self.message.setFixedHeight(_MESSAGE_LINES * self.message.fontMetrics().lineSpacing() + 4)
         self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.buttons: dict[str, QToolButton] = {}
@@ -101,6 +94,7 @@ class DecidingPanel(QWidget):
         """Say what was done, or why it could not be."""
         self.message.setStyleSheet("color: #ffb070" if trouble else "color: #a8d8a8")
         self.message.setText(text)
+        self.message.setToolTip(text)
 
     def ask_reason(self, what: str, again: Callable[[], None]) -> None:
         """Ask for a reason; ``again`` repeats the action when it is given."""
@@ -150,19 +144,19 @@ class DecidingPanel(QWidget):
 
     def _state_menu(self) -> QToolButton:
         button, menu = self._menu_button("status", "what is seen of the lesion at this visit")
-        for status, name in _STATES:
-            menu.addAction(name, lambda status=status: self._say("status", status))
+        for status in _STATES:
+            menu.addAction(STATUSES[status], lambda status=status: self._say("status", status))
         return button
 
     def _treated_menu(self) -> QToolButton:
         button, menu = self._menu_button("treated", "treated locally, and what the site shows at this visit")
-        for method, name in _METHODS:
-            part = menu.addMenu(name)
-            for outcome, said in _OUTCOMES:
-                part.addAction(said, lambda m=method, o=outcome: self._say("treated", m, o))
+        for method, name in METHODS.items():
+            part = menu.addMenu(f"{name}, site shows")
+            for outcome in _OUTCOMES:
+                part.addAction(STATUSES[outcome], lambda m=method, o=outcome: self._say("treated", m, o))
         menu.addSeparator()
-        for outcome, said in _OUTCOMES:
-            menu.addAction(f"site: {said}", lambda o=outcome: self._say("status", o))
+        for outcome in _OUTCOMES:
+            menu.addAction(f"treated site: {STATUSES[outcome]}", lambda o=outcome: self._say("status", o))
         return button
 
     def _site_menu(self) -> QToolButton:

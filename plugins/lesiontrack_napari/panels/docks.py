@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-__all__ = ["Docks"]
+from lesiontrack_napari.panels.lesions import LesionTable
+
+__all__ = ["Docks", "put_away", "widen"]
 
 # napari's own docks, which a reader does not need; the Window menu brings them back.
 _NAPARIS = ("layer list", "layer controls", "console")
-_WORDS_WIDTH = 350
-_TABLE_SHARE = 0.24
+# Width of the words on a window of common width and on a wide one; the table shows all rows if it may take so much.
+_WORDS_WIDTH, _WIDE_WORDS, _WIDE_WINDOW = 350, 400, 1600
+_SETTLED_MS = 80
+_TABLE_SHARE, _TALL_SHARE, _TALL_WINDOW = 0.24, 0.32, 1000
 
 
 class Docks(QObject):
@@ -24,7 +29,11 @@ class Docks(QObject):
     ----------
     prior_model
         The embedded viewer's model.
+    arranged
+        Emitted when the panes have their sizes.
     """
+
+    arranged = Signal()
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -34,13 +43,15 @@ class Docks(QObject):
         self._docks: dict[str, QDockWidget] = {}
         self._hidden: list[QDockWidget] = []
         self._window: QMainWindow | None = None
+        self._whole_table: Callable[[], int] = lambda: 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(30)
         self._timer.timeout.connect(self.arrange)
 
-    def show(self, strip: QWidget, table: QWidget, words: QWidget) -> None:
+    def show(self, strip: QWidget, table: LesionTable, words: QWidget) -> None:
         """Put the panels into the window."""
+        self._whole_table = table.whole_height
         self._add("prior", self._prior, "left")
         self._add("visits", strip, "top")
         self._add("lesions", table, "bottom")
@@ -52,10 +63,7 @@ class Docks(QObject):
         window.setCorner(Qt.Corner.TopRightCorner, Qt.DockWidgetArea.TopDockWidgetArea)
         window.setCorner(Qt.Corner.TopLeftCorner, Qt.DockWidgetArea.TopDockWidgetArea)
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
-        for dock in window.findChildren(QDockWidget):
-            if dock.objectName() in _NAPARIS and dock.isVisible():
-                dock.hide()
-                self._hidden.append(dock)
+        self._hidden += put_away(window)
         for dock in self._docks.values():
             # Without title bars the two panes have one height, and the images more room.
             dock.setTitleBarWidget(QWidget(dock))
@@ -82,11 +90,15 @@ class Docks(QObject):
         if window is None or prior is None or window.centralWidget() is None:
             return
         docks = self._docks
-        window.resizeDocks([docks["words"]], [_WORDS_WIDTH], Qt.Orientation.Horizontal)
-        height = max(int(window.height() * _TABLE_SHARE), 130)
-        window.resizeDocks([docks["lesions"]], [height], Qt.Orientation.Vertical)
+        words = _WIDE_WORDS if window.width() >= _WIDE_WINDOW else _WORDS_WIDTH
+        window.resizeDocks([docks["words"]], [words], Qt.Orientation.Horizontal)
+        share = _TALL_SHARE if window.height() >= _TALL_WINDOW else _TABLE_SHARE
+        height = min(self._whole_table(), int(window.height() * share))
+        window.resizeDocks([docks["lesions"]], [max(height, 130)], Qt.Orientation.Vertical)
         both = window.centralWidget().width() + docks["prior"].width()
-        window.resizeDocks([docks["prior"], docks["words"]], [both // 2, _WORDS_WIDTH], Qt.Orientation.Horizontal)
+        window.resizeDocks([docks["prior"], docks["words"]], [both // 2, words], Qt.Orientation.Horizontal)
+        # The canvases learn of their sizes when Qt has laid the window out.
+        QTimer.singleShot(_SETTLED_MS, self.arranged.emit)
 
     def pane_sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return width and height of the main canvas's and of the prior's place, pixels."""
@@ -128,6 +140,21 @@ class Docks(QObject):
         self._docks.clear()
         self._hidden.clear()
         self._window = None
+
+
+def put_away(window: QWidget) -> list[QDockWidget]:
+    """Hide napari's own docks, which a reader does not need, and return those that were shown."""
+    found = [dock for dock in window.findChildren(QDockWidget) if dock.objectName() in _NAPARIS and dock.isVisible()]
+    for dock in found:
+        dock.hide()
+    return found
+
+
+def widen(widget: QWidget, width: int) -> None:
+    """Give the dock that a widget is in another width, pixels."""
+    dock, window = _dock_of(widget), widget.window()
+    if dock is not None and isinstance(window, QMainWindow):
+        window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
 
 
 def _dock_of(widget: QWidget) -> QDockWidget | None:

@@ -6,9 +6,11 @@ __all__ = ["KEYS", "hint"]
 
 # Action -> (key, what it does). Keys are Qt's names.
 KEYS: dict[str, tuple[str, str]] = {
-    "confirm": ("Return", "confirm the lesion at all visits and go to the next"),
+    "confirm": ("Return", "confirm the lesion at all visits, or the visit that is asked about, and go to the next"),
     "next": ("N", "next lesion that needs a look"),
     "previous": ("Shift+N", "previous lesion that needs a look"),
+    "row_next": ("PgDown", "next lesion of the table"),
+    "row_previous": ("PgUp", "previous lesion of the table"),
     "visit_next": (".", "next visit"),
     "visit_previous": (",", "previous visit"),
     "link": ("L", "link the lesion at hand to the lesion under the cursor"),

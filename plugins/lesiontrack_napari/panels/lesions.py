@@ -27,6 +27,7 @@ _ROLES = {"TARGET": "target", "NON_TARGET": "non-target", "NEW": "new"}
 # Confidence below which a cell is coloured as unsure; the text says it too.
 _UNSURE, _DOUBTFUL = QColor("#7a4a12"), QColor("#5c4a1f")
 _DONE = QColor("#2f4f37")
+_ROW_PX = 20
 
 
 class _Model(QAbstractTableModel):
@@ -85,7 +86,7 @@ class _Model(QAbstractTableModel):
 
     def _background(self, row: Row, column: int) -> QBrush | None:
         if column < len(_FIXED):
-            return QBrush(_DONE) if column == 0 and not row.todo else None
+            return QBrush(_DONE) if column == 0 and row.read and not row.todo else None
         sure = row.cells[self.visits[column - len(_FIXED)][0]].confidence
         if sure is None or sure >= 0.9 or not row.todo:
             return None
@@ -112,8 +113,10 @@ class LesionTable(QWidget):
         self.view.setModel(self.model)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.verticalHeader().hide()
-        self.view.verticalHeader().setDefaultSectionSize(22)
+        self.view.verticalHeader().setDefaultSectionSize(_ROW_PX)
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for column in range(len(_FIXED)):
+            self.view.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.view.setAlternatingRowColors(False)
         self.view.selectionModel().currentChanged.connect(self._chosen)
         self.view.clicked.connect(lambda index: self._chosen(index))
@@ -135,6 +138,18 @@ class LesionTable(QWidget):
         hint = super().sizeHint()
         hint.setHeight(190)
         return hint
+
+    def whole_height(self) -> int:
+        """Return the height at which no row is hidden, pixels."""
+        around = int(self.height() - self.view.viewport().height())
+        return around + _ROW_PX * max(len(self._all), 1) + 2
+
+    def step(self, rows: int) -> str | None:
+        """Return the track so many rows on from the one at hand, of those shown; None beyond the ends."""
+        names = [row.track_id for row in self.model.rows]
+        here, _ = self._at()
+        at = names.index(here) + rows if here in names else 0
+        return names[at] if 0 <= at < len(names) else None
 
     def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's name
         """Leave the rest to the images on a small screen."""
@@ -164,7 +179,9 @@ class LesionTable(QWidget):
         self._filling = True
         try:
             self.model.fill(shown, self.model.colours, self.model.visits)
-            self.count.setText(f"{len(shown)} of {len(self._all)} lesions; • needs a look; brown: an unsure link")
+            self.count.setText(
+                f"{len(shown)} of {len(self._all)} lesions   • to be looked at   green: read   brown: an unsure link"
+            )
             self.mark(*at)
         finally:
             self._filling = False

@@ -23,11 +23,12 @@ Floats = NDArray[np.float64]
 
 _AXES = {"units": ("mm", "mm", "mm"), "axis_labels": ("z", "y", "x")}
 _EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
-_TEXT_COLOUR = "#d8d8d8"
-_TEXT = {"string": "{text}", "color": {"feature": "ink"}, "size": 10, "anchor": "upper_left"}
+_TEXT_COLOUR = "#f0f0f0"
+_TEXT = {"string": "{text}", "color": {"feature": "ink"}, "size": 12, "anchor": "center"}
 _CROSS_COLOUR = "#ffe800"
 # Screen pixels: what a mouse still hits, and the size of the crosshair.
 _CROSS_PX = 22
+_BORDER_MM = 1.0
 
 
 class Pane:
@@ -164,7 +165,7 @@ class Pane:
                 symbol=symbols or "ring",
                 face_color="transparent",
                 border_color=colours if len(colours) else "white",
-                border_width=0.12,
+                border_width=_borders(sizes) if len(sizes) else 0.1,
                 features=marks.features,
                 text=_TEXT if symbols else None,
                 **self.drawing_kind(),
@@ -176,6 +177,7 @@ class Pane:
             self.marks.size = sizes
             self.marks.symbol = symbols
             self.marks.border_color = colours
+            self.marks.border_width = _borders(sizes)
             self.marks.face_color = np.zeros((len(symbols), 4))
             self.marks.text = _TEXT
 
@@ -256,10 +258,10 @@ class Pane:
         overlays = self.model.canvas.overlays
         for edge, position in _EDGES.items():
             overlays[f"side_{edge}"] = TextOverlay(
-                text="", position=position, visible=True, color=_TEXT_COLOUR, box=False, font_size=12
+                text="", position=position, visible=True, color=_TEXT_COLOUR, box=True, font_size=12
             )
         overlays["title"] = TextOverlay(
-            text="", position="top_left", visible=True, color=_TEXT_COLOUR, box=False, font_size=10
+            text="", position="top_left", visible=True, color=_TEXT_COLOUR, box=True, font_size=11
         )
         overlays.scale_bar.visible = True
         overlays.scale_bar.position = "bottom_right"
@@ -349,6 +351,11 @@ class Pane:
 def _label_colormap(colours: Mapping[int, str]) -> DirectLabelColormap:
     table: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     return DirectLabelColormap(color_dict=table | dict(colours))
+
+
+def _borders(sizes_mm: Floats) -> Floats:
+    """Return the border of each mark as a part of its size: of one width, mm."""
+    return np.clip(_BORDER_MM / sizes_mm, 0.02, 0.3)
 
 
 def _rgba(colours: pd.Series[str]) -> Floats:

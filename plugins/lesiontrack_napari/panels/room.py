@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QEventLoop, Qt
+from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from lesiontrack.report import words
+from lesiontrack_napari.opening import reader_of, share_read, shares_read
 from lesiontrack_napari.panels.acting import Acting
 from lesiontrack_napari.panels.cases import CaseList
 from lesiontrack_napari.panels.deciding import DecidingPanel
 from lesiontrack_napari.panels.docks import Docks
-from lesiontrack_napari.panels.keys import KEYS
 from lesiontrack_napari.panels.lesions import LesionTable
 from lesiontrack_napari.panels.mouse import Mouse
+from lesiontrack_napari.panels.shortcuts import Shortcuts
 from lesiontrack_napari.panels.strip import Stop, VisitStrip
 from lesiontrack_napari.panels.verdict import VerdictView
 from lesiontrack_napari.panels.views import MAIN, PRIOR, Views
 from lesiontrack_napari.session import Session, open_case
+from lesiontrack_napari.wording import asked
 from lesiontrack_napari.worklist import entries
 
 __all__ = ["ReadingRoom"]
@@ -51,7 +51,7 @@ class ReadingRoom(QWidget):
         self.docks: Docks | None = None
         self.views: Views | None = None
         self._mice: tuple[Mouse, ...] = ()
-        self._shortcuts: list[QShortcut] = []
+        self._shortcuts: Shortcuts | None = None
         self._hover: tuple[int, Floats] | None = None
         self.acting = Acting(self)
         self.deciding = DecidingPanel(self.acting.say)
@@ -77,6 +77,7 @@ class ReadingRoom(QWidget):
         self.tabs = QTabWidget()
         self.tabs.addTab(listed, "cases")
         self.tabs.addTab(split, "read")
+        self.tabs.currentChanged.connect(self._turned_to)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
@@ -96,8 +97,6 @@ class ReadingRoom(QWidget):
         LesiontrackError
             If it is none.
         """
-        from lesiontrack_napari.opening import reader_of, shares_read
-
         self.out, self.reader, self._study = out, reader_of(out, reader), study
         settings, shares = shares_read(out, self.reader)
         self.cases.fill(entries(out, shares, hide_arm=settings.review.hide_arm))
@@ -105,7 +104,19 @@ class ReadingRoom(QWidget):
 
     def open_subject(self, subject_id: str) -> None:
         """Open a case of the result folder; what goes wrong is told in the panel."""
-        self.acting.guarded(lambda: self.open_case(subject_id))
+        self.cases.setEnabled(False)
+        self.viewer.status = f"opening {subject_id} …"
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        try:
+            self.acting.guarded(lambda: self.open_case(subject_id))
+        finally:
+            # Keys that were pressed while nothing could be seen decide nothing.
+            QApplication.processEvents()
+            self.cases.setEnabled(True)
+            self._listen_to_keys()
+            QApplication.restoreOverrideCursor()
+            self.viewer.status = ""
 
     def open_case(self, subject_id: str) -> None:
         """Open a case of the result folder.
@@ -144,6 +155,9 @@ class ReadingRoom(QWidget):
         self.tabs.setCurrentIndex(1)
         self.refresh()
         self.views.go(session)
+        self.tell("" if item is None else asked(item))
+        assert self.docks is not None  # furnished
+        self.docks.arrange()
 
     def _furnish(self) -> None:
         """Put the docks into the window; done at the first case."""
@@ -151,25 +165,32 @@ class ReadingRoom(QWidget):
         self.docks.show(self.strip, self.table, self)
         self.views = Views(self.viewer, self.docks.prior_model)
         self._mice = tuple(Mouse(pane, side, self) for side, pane in enumerate(self.views.panes))
-        window = self.window()
-        for action, (key, _) in KEYS.items():
-            for name in (key, "Enter") if key == "Return" else (key,):
-                shortcut = QShortcut(QKeySequence(name), window)
-                shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-                shortcut.activated.connect(self._speaker(action))
-                self._shortcuts.append(shortcut)
+        self.docks.arranged.connect(self._look_again)
+        self._shortcuts = Shortcuts(self.window(), self.acting.say)
 
-    def _speaker(self, action: str) -> Callable[[], None]:
-        return lambda: self.acting.say(action)
+    def _look_again(self) -> None:
+        """Look at the lesion at hand once the panes have their sizes."""
+        if self.session is not None and self.views is not None:
+            self.views.go(self.session)
+
+    def _turned_to(self, tab: int) -> None:
+        """Take keys for the case only while it is read, and show the worklist as it is now."""
+        self._listen_to_keys()
+        if tab == 0 and self.session is not None and self.out is not None:
+            subject_id = self.session.case.subject_id
+            self.cases.read_now(subject_id, share_read(self.out, subject_id, self.reader))
+
+    def _listen_to_keys(self) -> None:
+        if self._shortcuts is not None:
+            self._shortcuts.listen(self.tabs.currentIndex() == 1 and self.cases.isEnabled())
 
     def leave(self) -> None:
         """Take everything off the window again; decisions need no saving."""
         if self.session is not None:
             self.session.unlisten()
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.deleteLater()
-        self._shortcuts.clear()
+        if self._shortcuts is not None:
+            self._shortcuts.close()
+            self._shortcuts = None
         for mouse in self._mice:
             mouse.disconnect()
         self._mice = ()
@@ -221,6 +242,7 @@ class ReadingRoom(QWidget):
                 overall=overall.get(visit.timepoint, ""),
                 usable=bool(visit.measured_scans),
                 locked=visit.timepoint in session.replayed.locked,
+                read=visit.timepoint in session.history.reading.confirmed,
             )
             for visit in session.visits()
         ]

@@ -16,6 +16,10 @@ from lesiontrack_napari.panels.keys import hint
 __all__ = ["Stop", "VisitStrip"]
 
 _CURRENT = "QToolButton { background: #2c5d8f; font-weight: bold; }"
+_SWITCH = (
+    "QToolButton { border: 1px solid #5a626c; border-radius: 3px; padding: 3px 6px; color: #9aa2ac }"
+    "QToolButton:checked { background: #2c5d8f; color: #ffffff }"
+)
 _PRIOR = "QToolButton { background: #4a4f57; border: 1px solid #9ab; }"
 
 
@@ -28,6 +32,7 @@ class Stop:
     overall: str
     usable: bool
     locked: bool
+    read: bool = False
 
 
 class VisitStrip(QWidget):
@@ -78,6 +83,7 @@ class VisitStrip(QWidget):
         button = QToolButton()
         button.setText(name)
         button.setCheckable(True)
+        button.setStyleSheet(_SWITCH)
         button.setChecked(on)
         button.setToolTip(hint(action))
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -91,11 +97,12 @@ class VisitStrip(QWidget):
             self._make(stops)
         for stop in stops:
             button = self._buttons[stop.timepoint]
-            closed = " \N{LOCK}" if stop.locked else ""
-            button.setText(f"{stop.timepoint}  {stop.overall or 'visit'}{closed}\n{stop.date}")
+            marks = (" \N{CHECK MARK}" if stop.read else "") + (" closed" if stop.locked else "")
+            button.setText(f"{stop.timepoint}  {stop.overall or 'visit'}{marks}\n{stop.date}")
             button.setEnabled(stop.usable)
             button.setStyleSheet(_CURRENT if stop.timepoint == current else _PRIOR if stop.timepoint == prior else "")
-            button.setToolTip("click: read this visit; right-click: take it as the prior")
+            said = f"{'read' if stop.read else 'not read yet'}{', closed' if stop.locked else ''}"
+            button.setToolTip(f"{said}; click: read this visit; right-click: take it as the prior")
         if self.progress.value() != round(100 * read):
             self.progress.setValue(round(100 * read))
 

@@ -24,7 +24,18 @@ from lesiontrack_napari.verdict import PhaseVerdict
 
 __all__ = ["Curve", "VerdictView"]
 
-_COLUMNS = ("", "sum", "base %", "nadir %", "T", "NT", "new", "all")
+_COLUMNS = ("", "sum", "base %", "nadir %", "target", "non-t.", "new", "overall")
+_MEANINGS = (
+    "visit",
+    "sum of the targets' diameters, mm",
+    "change of the sum since the baseline, %",
+    "change of the sum since its smallest value, %",
+    "target lesions",
+    "non-target lesions; nCnP: neither complete response nor progression",
+    "new lesions",
+    "overall response",
+)
+_LIMIT_PX = 9.0
 _SHADES = {
     "PD": "#8a2f2f",
     "PR": "#2f6b3a",
@@ -69,7 +80,11 @@ class Curve(QWidget):
 
         self._axes(painter, box)
         painter.setPen(QPen(_LIMIT, 1.4, Qt.PenStyle.DashLine))
-        painter.drawPolyline(QPolygonF([at(*point) for point in self._phase.limit_mm]))
+        limits = [at(*point) for point in self._phase.limit_mm]
+        painter.drawPolyline(QPolygonF(limits))
+        painter.setPen(QPen(_LIMIT, 1.8))
+        for spot in limits:
+            painter.drawLine(spot + QPointF(-_LIMIT_PX, 0), spot + QPointF(_LIMIT_PX, 0))
         painter.setPen(QPen(_LINE, 1.8))
         painter.drawPolyline(QPolygonF([at(*point) for point in self._phase.curve]))
         for date, value in self._phase.curve:
@@ -116,6 +131,8 @@ class VerdictView(QWidget):
         )
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        for column, tip in enumerate(_MEANINGS):
+            self.table.horizontalHeaderItem(column).setToolTip(tip)
         self.curve = Curve()
         self.reasons = QTextBrowser()
         self.reasons.setMinimumHeight(60)
@@ -155,11 +172,19 @@ class VerdictView(QWidget):
         self.curve.show_phase(phase if whole else None)
         visit = phase.visit(self._current)
         said = visit.reasons if visit is not None and self._current in self._shown_visits else ()
-        head = f"visit {self._current}: " + (visit.overall if visit is not None and said else "baseline or not judged")
+        head = f"visit {self._current}: {visit.overall if visit is not None and said else self._unjudged(phase)}"
         lines = "".join(f"<li>{_escaped(reason)}</li>" for reason in said)
         queries = "".join(f"<li>{_escaped(query)}</li>" for query in phase.queries) if whole else ""
         asked = f"<b>to check</b><ul>{queries}</ul>" if queries else ""
         self.reasons.setHtml(f"<b>{head}</b><ul>{lines}</ul>{asked}")
+
+    def _unjudged(self, phase: PhaseVerdict) -> str:
+        """Return why the visit at hand has no verdict in a phase."""
+        name = words.phrase(phase.phase)
+        if self._current == phase.baseline_timepoint:
+            return f"the baseline of the {name} phase"
+        before = self._current < phase.baseline_timepoint
+        return f"before the baseline of the {name} phase" if before else f"not judged in the {name} phase"
 
     def _rows(self, phase: PhaseVerdict) -> None:
         visits = [visit for visit in phase.visits if visit.timepoint in self._shown_visits]
@@ -172,23 +197,23 @@ class VerdictView(QWidget):
                 visit.from_baseline.rstrip(" %"),
                 visit.from_nadir.rstrip(" %"),
             )
-            texts += (_short(visit.target), _short(visit.non_target), visit.new_lesion.lower(), visit.overall)
+            texts += (_short(visit.target), _short(visit.non_target), visit.new_lesion.lower(), _short(visit.overall))
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{visit.date.isoformat()}: {_COLUMNS[column]} {text}")
+                item.setToolTip(f"{visit.date.isoformat()}, {_MEANINGS[column]}: {text}")
                 if visit.timepoint == self._current:
                     font = item.font()
                     font.setBold(True)
                     item.setFont(font)
                 if column == len(_COLUMNS) - 1:
-                    item.setBackground(QColor(_SHADES.get(text, "#4a4a4a")))
+                    item.setBackground(QColor(_SHADES.get(visit.overall, "#4a4a4a")))
                 self.table.setItem(row, column, item)
         height = 26 + 20 * max(len(visits), 1)
         self.table.setFixedHeight(min(height, 26 + 20 * 6))
 
 
 def _short(category: str) -> str:
-    return {"NON-CR/NON-PD": "nCnP", "NA": "–", "REBASELINE": "rebase"}.get(category, category)
+    return {"NON-CR/NON-PD": "nCnP", "NA": "–", "REBASELINE": "restart"}.get(category, category)
 
 
 def _escaped(text: str) -> str:

@@ -157,7 +157,7 @@ class Views:
         try:
             for side, place in enumerate(places):
                 if place is not None:
-                    self.panes[side].look_at(place, self.zoom(side))
+                    self.panes[side].look_at(place, self.zoom())
                     self.panes[side].show_cross(None)
         finally:
             self.linked.on = linked
@@ -179,10 +179,10 @@ class Views:
             return None
         return shown.frame.to_world(session.way((other.timepoint, there[1]), shown.key).apply(there[0]))
 
-    def zoom(self, side: int) -> float:
-        """Return the zoom at which the field shown after a jump fills a pane."""
-        height, width = self.panes[side].model.canvas.size
-        return float(max(min(height, width), 50)) / _FIELD_MM
+    def zoom(self) -> float:
+        """Return the zoom at which the field shown after a jump fills the smaller pane: millimetres are one length."""
+        smallest = min(min(pane.model.canvas.size) for pane in self.panes)
+        return float(max(smallest, 50)) / _FIELD_MM
 
     def lesion_at(self, side: int, place_mm: Floats) -> tuple[int, int] | None:
         """Return visit and number of the lesion at a world place of a side; None where there is none."""
