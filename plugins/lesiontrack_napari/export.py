@@ -1,7 +1,8 @@
-"""What a reader takes away: a lesion through all visits as one picture, and the page of the case."""
+"""What a reader takes away: a lesion through all visits that are shown, as one picture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from lesiontrack.domain.view import View
 from lesiontrack.errors import DecisionError
 from lesiontrack.io.store import safe_name
 from lesiontrack.measure import lesion_view, place_view
-from lesiontrack.report import words, write_page
+from lesiontrack.report import words
 from lesiontrack_napari.session import Session
 
-__all__ = ["case_page", "lesion_picture"]
+__all__ = ["export_folder", "lesion_picture", "lesion_strips"]
 
 _TILE_PX = 300
 _TEXT_PX = 34
@@ -33,19 +34,35 @@ def lesion_picture(session: Session) -> Path:
     track = session.track()
     if track is None:
         raise DecisionError("no lesion at hand: click one, or a row of the table")
-    tiles = [
-        _tile(session, track, visit.timepoint)
-        for visit in session.visits()
-        if visit.measured_scans and session.place_lps_mm(visit.timepoint) is not None
-    ]
+    path = export_folder(session) / f"{safe_name(session.case.subject_id)}_{safe_name(track.track_id)}.png"
+    lesion_strips(session, [track])[track.track_id].save(path)
+    return path
+
+
+def export_folder(session: Session) -> Path:
+    """Return ``OUT/pictures``, made if need be."""
+    folder = session.case.out / "pictures"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def lesion_strips(session: Session, tracks: Iterable[Track]) -> dict[str, Image.Image]:
+    """Return each lesion through all visits that are shown, side by side; each visit's images are read once."""
+    tiles: dict[str, list[Image.Image]] = {track.track_id: [] for track in tracks}
+    for visit in session.visits():
+        for name, own in tiles.items():
+            track = session.track(name)
+            seen = visit.measured_scans and session.place_lps_mm(visit.timepoint, name) is not None
+            if track is not None and seen:
+                own.append(_tile(session, track, visit.timepoint))
+    return {name: _side_by_side(own) for name, own in tiles.items() if own}
+
+
+def _side_by_side(tiles: Sequence[Image.Image]) -> Image.Image:
     picture = Image.new("RGB", (_TILE_PX * len(tiles), _TILE_PX + _TEXT_PX), _BACK)
     for place, tile in enumerate(tiles):
         picture.paste(tile, (place * _TILE_PX, 0))
-    folder = session.case.out / "pictures"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{safe_name(session.case.subject_id)}_{safe_name(track.track_id)}.png"
-    picture.save(path)
-    return path
+    return picture
 
 
 def _tile(session: Session, track: Track, timepoint: int) -> Image.Image:
@@ -87,11 +104,3 @@ def _view(session: Session, track: Track, timepoint: int) -> tuple[View, str]:
     x, y, z = (float(value) for value in place)
     said = next(row for row in session.rows if row.track_id == track.track_id).cells[timepoint].text
     return place_view(volume, labels, (x, y, z), timepoint=timepoint), said
-
-
-def case_page(session: Session) -> Path:
-    """Write the report's page of the case from the stored results, and return it.
-
-    What was decided since the results were last brought up to date is not in it yet.
-    """
-    return write_page(session.case.out, session.case.subject_id)

@@ -45,7 +45,7 @@ from lesiontrack_napari.images import Images
 from lesiontrack_napari.layers import track_colours
 from lesiontrack_napari.masks import with_drawn
 from lesiontrack_napari.opening import settings_of
-from lesiontrack_napari.table import Row, lesion_rows
+from lesiontrack_napari.table import Known, Row, lesion_rows
 from lesiontrack_napari.verdict import PhaseVerdict, live, verdicts
 
 __all__ = ["Case", "ReasonWantedError", "Session", "open_case"]
@@ -150,7 +150,8 @@ class Session:
         self.verdicts: tuple[PhaseVerdict, ...] = verdicts(self.judgement, self.settings)
         self.colours: dict[str, str] = track_colours(self.history)
         todo = {item.track_id for item in self.items if item.track_id is not None}
-        self.rows: tuple[Row, ...] = lesion_rows(self.history, self.judgement, todo, self._read_tracks())
+        known = Known(shown=self.revealed, todo=todo, read=self._read_tracks())
+        self.rows: tuple[Row, ...] = lesion_rows(self.history, self.judgement, known)
         self.correspondence = Correspondence(self.history.registrations)
         if self.track_id not in self.colours:
             self.track_id = None
@@ -215,6 +216,8 @@ class Session:
         if not self.verdicts:
             return ()
         phase = self.verdicts[0]
+        if phase.baseline_timepoint not in self.revealed:
+            return ()
         return target_warnings(self.history, phase.targets, phase.baseline_timepoint, self.settings.assess)
 
     # --- images -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lesiontrack.domain.study import Site
 from lesiontrack.report import words
 from lesiontrack_napari.wording import STATUSES, method_words, plain_reason
 
-__all__ = ["Cell", "Row", "RowFilter", "lesion_rows", "shown_mm"]
+__all__ = ["Cell", "Known", "Row", "RowFilter", "lesion_rows", "shown_mm"]
 
 _GONE = {MissingState.NOT_SEEN: "not seen", MissingState.OUT_OF_VIEW: "out of view", MissingState.TREATED: "treated"}
 
@@ -49,6 +49,9 @@ class Cell:
     text: str
     confidence: float | None = None
     place: bool = True
+
+
+_HIDDEN = Cell(lesions=(), text="", place=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,36 +100,42 @@ def shown_mm(lesion: Lesion) -> Decimal:
     return lesion.short_axis_mm if lesion.site == Site.LYMPH_NODE else lesion.longest_diameter_mm
 
 
-def lesion_rows(
-    history: History, judgement: Judgement, todo: Collection[str], read: Collection[str]
-) -> tuple[Row, ...]:
-    """Return a row for each track, in the order of tracks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a reader may know: timepoints that are shown; and tracks still to look at, and read."""
 
-    Parameters
-    ----------
-    todo, read
-        Tracks that still need a look; tracks of which the reader has said something.
+    shown: frozenset[int]
+    todo: Collection[str]
+    read: Collection[str]
+
+
+def lesion_rows(history: History, judgement: Judgement, known: Known) -> tuple[Row, ...]:
+    """Return a row for each track that is seen at a visit that is shown, in the order of tracks.
+
+    While later visits are hidden no row says what becomes of its lesion there.
     """
-    roles = _roles(judgement)
+    roles = _roles(judgement, known.shown)
     cells = _Cells(history)
     return tuple(
-        _row(track, roles.get(track.track_id, ""), cells.of(track), track.track_id in todo, track.track_id in read)
+        _row(track, roles.get(track.track_id, ""), cells.of(track), known, history)
         for track in history.tracks
+        if track.first_timepoint in known.shown
     )
 
 
-def _row(track: Track, role: str, cells: tuple[Cell, ...], todo: bool, read: bool) -> Row:
+def _row(track: Track, role: str, cells: tuple[Cell, ...], known: Known, history: History) -> Row:
+    whole = all(visit.timepoint in known.shown for visit in history.subject.visits)
     return Row(
         track_id=track.track_id,
         site=words.phrase(track.site),
         role=role,
-        fate=words.phrase(track.fate),
+        fate=words.phrase(track.fate) if whole else "",
         new=role == "NEW" or (track.first_timepoint > 0 and track.parent_track_id is None),
-        vanished=track.fate == "DISAPPEARED",
-        todo=todo,
-        read=read,
-        reasons=tuple(plain_reason(reason) for reason in track.reasons),
-        cells=cells,
+        vanished=whole and track.fate == "DISAPPEARED",
+        todo=track.track_id in known.todo,
+        read=track.track_id in known.read,
+        reasons=tuple(plain_reason(reason) for reason in track.reasons) if whole else (),
+        cells=tuple(cell if n in known.shown else _HIDDEN for n, cell in enumerate(cells)),
     )
 
 
@@ -192,10 +201,10 @@ def _confidence(history: History) -> dict[tuple[int, int], float]:
     return best
 
 
-def _roles(judgement: Judgement) -> dict[str, str]:
-    """Return each track's role, that of the study phase first."""
+def _roles(judgement: Judgement, shown: frozenset[int]) -> dict[str, str]:
+    """Return each track's role, that of the study phase first; of a phase whose baseline is hidden none."""
     roles: dict[str, str] = {}
     for phase in (judgement.induction, judgement.study):
-        if phase is not None:
+        if phase is not None and phase.baseline_timepoint in shown:
             roles |= {entry.track_id: entry.role.value for entry in phase.roles}
     return roles

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 
 from lesiontrack.domain.geometry import Grid
+from lesiontrack.domain.lesion import TreatedZone
 from lesiontrack.domain.study import LocalTreatment
 from lesiontrack.report.palette import ink_of
 from lesiontrack_napari.frame import Frame, frame_of
@@ -89,6 +92,30 @@ def test_a_treated_site_is_marked_apart_from_a_ghost() -> None:
     assert set(found[found["kind"] == "treated"]["symbol"]) == {"square"}
     assert found["text"].str.contains("ablated").any()
     assert isinstance(day(1), dt.date)
+
+
+def test_a_zone_and_the_lesion_in_it_are_one_mark_of_the_zones_size() -> None:
+    treated = LocalTreatment(date=day(1.5), method="ABLATION", place_lps_mm=(0.0, 0.0, 0.0), place_date=day(1))
+    history = machine(skip=[(2, 0), (3, 0)], treatments=[treated])
+    entry = next(entry for entry in history.missing if entry.timepoint == 2)
+
+    def zone(away_mm: float) -> TreatedZone:
+        x, y, z = entry.place_lps_mm
+        return TreatedZone(
+            timepoint=2,
+            zone_id=1,
+            series_uid=entry.series_uid,
+            centroid_lps_mm=(x + away_mm, y, z),
+            volume_mm3=14137.0,
+            longest_diameter_mm=Decimal("30.0"),
+        )
+
+    for away_mm, texts in ((3.0, {"ablated, zone 30.0 mm"}), (40.0, {"ablated", "treated zone  30.0 mm"})):
+        seen = marks(replace(history, zones=(zone(away_mm),)), 2, _frame(), track_colours(history))
+        named = seen.features[seen.features["text"].str.contains("ablated|zone") & (seen.features["ink"] != "#000000")]
+        assert {text.removeprefix(entry.track_id).strip() for text in named["text"]} == texts
+        squares = seen.sizes_mm[(seen.features["kind"] == "treated").to_numpy()]
+        assert squares.max() == 30.0
 
 
 def test_unchanged_drawings_are_known_as_the_same() -> None:

@@ -13,6 +13,7 @@ from lesiontrack.domain.reading import LesionWord
 from lesiontrack.domain.study import Method, Site
 from lesiontrack.errors import DecisionError
 from lesiontrack.review import ItemKind
+from lesiontrack_napari import case_page
 from lesiontrack_napari.deciding import Deciding
 from lesiontrack_napari.session import ReasonWantedError, Session
 from tests.plugin.reading_case import make_case, make_session
@@ -243,6 +244,35 @@ def test_what_is_said_of_a_rejected_lesion_is_refused(session: Session) -> None:
         with pytest.raises(DecisionError, match=f"lesion {lesion.lesion_id} of visit 2 was rejected"):
             decide()
     assert len(session.decisions) == len(Session(session.case, "anna").decisions) == 1
+
+
+def test_hidden_visits_say_nothing_of_what_becomes_of_a_lesion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lesion 3 vanishes at the second visit, lesion 10 is new at the third: a reader of the first learns neither."""
+    skip = [(1, 2), (2, 2), (3, 2), (0, 9), (1, 9)]
+    session = make_session(tmp_path, skip=skip, review={"reveal": "chronological"})
+    names = {row.track_id for row in session.rows}
+    assert names == {track.track_id for track in session.history.tracks if track.first_timepoint == 0}
+    assert all(not row.fate and not row.vanished and not row.reasons for row in session.rows)
+    assert all(not cell.text for row in session.rows for cell in row.cells[1:])
+    # The case has no images; the words are what could tell.
+    monkeypatch.setattr(case_page, "lesion_strips", lambda *_: {})
+    page = case_page.case_html(session)
+    assert "later visits are not shown yet" in page
+    assert "progression" not in page
+    assert all(visit.date.isoformat() not in page for visit in session.history.subject.visits[1:])
+    session.current = 0
+    Deciding(session).lock()
+    session.current = 1
+    assert any(row.cells[1].text == "not seen" for row in session.rows)
+
+
+def test_a_reason_a_reader_gave_stands_in_the_table(session: Session) -> None:
+    session.select("L01")
+    session.current = 3
+    Deciding(session).set_status(LesionWord.TSTM, "a rim only")
+    row = next(row for row in session.rows if row.track_id == "L01")
+    assert row.cells[3].text.endswith("too small to measure")
+    assert row.read
 
 
 def test_a_diameter_alone_adds_a_lesion(session: Session) -> None:

@@ -10,7 +10,7 @@ import pytest
 from lesiontrack.errors import StudyError
 from lesiontrack.io.store import write_table
 from lesiontrack.tables import frame
-from lesiontrack_napari.worklist import Wanted, entries, shown
+from lesiontrack_napari.worklist import Wanted, entries, shown, with_share
 
 CASES = {"A": (0.9, "LOCAL", "LIVER"), "B": (0.3, "CHEMO", "LUNG"), "C": (0.6, "LOCAL", "LIVER")}
 
@@ -47,6 +47,11 @@ def test_unread_first_and_the_least_sure_first(out: Path) -> None:
     assert [(entry.subject_id, entry.status) for entry in listed] == [("A", "unread"), ("C", "begun"), ("B", "read")]
     assert [entry.subject_id for entry in entries(out, {}, hide_arm=True)] == ["B", "C", "A"]
     assert [entry.to_review for entry in entries(out, {}, hide_arm=True)] == [1, 0, 0]
+
+
+def test_a_case_that_was_read_goes_down_the_list(out: Path) -> None:
+    listed = with_share(entries(out, {}, hide_arm=True), "B", 1.0)
+    assert [(entry.subject_id, entry.status) for entry in listed] == [("C", "unread"), ("A", "unread"), ("B", "read")]
 
 
 def test_the_arm_is_known_only_where_it_may_be(out: Path) -> None:

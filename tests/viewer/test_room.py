@@ -234,7 +234,10 @@ def test_pictures_and_the_page_of_a_case(room: ReadingRoom) -> None:
     picture = session.case.out / "pictures" / f"{SUBJECT}_L01.png"
     assert picture.stat().st_size > 10_000
     room.acting.say("page")
-    assert "report" in room.deciding.message.text()
+    page = session.case.out / "pictures" / f"{SUBJECT}_anna.html"
+    assert "data:image/png;base64," in page.read_text(encoding="utf-8")
+    room.acting.say("pdf")
+    assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_leaving_gives_napari_back_as_it_was(room: ReadingRoom) -> None:

@@ -104,7 +104,7 @@ class Acting:
         """Go to the next lesion of the table, at the same visit."""
         name = self._room.table.step(step)
         if name is None:
-            self._room.tell(f"{said}no further lesion in the table")
+            self._room.tell(f"{said}No further lesion in the table; N: what is still to be looked at.")
             return
         self._room.go(name, self._session.current)
         self._room.tell(said)
@@ -380,7 +380,12 @@ class Acting:
 
     def do_page(self) -> None:
         """Write the page of the case."""
-        from lesiontrack_napari.export import case_page
+        from lesiontrack_napari.case_page import write_case_page
 
-        path = case_page(self._session)
-        self._room.tell(f"page: {path}")
+        self._room.tell(f"page: {write_case_page(self._session)}")
+
+    def do_pdf(self) -> None:
+        """Write the page of the case as PDF."""
+        from lesiontrack_napari.panels.printing import write_case_pdf
+
+        self._room.tell(f"PDF: {write_case_pdf(self._session)}")

@@ -31,6 +31,7 @@ _COLUMNS = {
     "check": "how many lesions the program wants looked at",
     "sure": "how sure the program is of its least sure link",
 }
+_COURSE = ("visits", "lesions", "check", "sure")
 _ANY = {"arm": "any arm", "site": "any site", "status": "any status"}
 
 
@@ -77,8 +78,10 @@ class CaseList(QWidget):
         """The case that heads the list; None when it is empty."""
         return self._shown[0].subject_id if self._shown else None
 
-    def fill(self, entries: Sequence[Entry]) -> None:
-        """Show cases, in their order."""
+    def fill(self, entries: Sequence[Entry], *, hide_course: bool = False) -> None:
+        """Show cases, in their order; ``hide_course``: nothing that later visits tell."""
+        for name in _COURSE:
+            self.table.setColumnHidden(list(_COLUMNS).index(name), hide_course)
         self._entries = tuple(entries)
         choices = {
             "arm": sorted({entry.arm for entry in entries} - {""}),

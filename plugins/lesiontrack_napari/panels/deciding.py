@@ -178,7 +178,8 @@ class DecidingPanel(QWidget):
             "picture",
         ):
             menu.addAction(f"{KEYS[action][1]}\t{KEYS[action][0]}", lambda action=action: self._say(action))
-        menu.addAction("page of the case", lambda: self._say("page"))
+        menu.addAction("page of the case as HTML", lambda: self._say("page"))
+        menu.addAction("page of the case as PDF", lambda: self._say("pdf"))
         return button
 
 

@@ -18,7 +18,7 @@ __all__ = ["Docks", "put_away", "widen"]
 _NAPARIS = ("layer list", "layer controls", "console")
 # Width of the words on a window of common width and on a wide one; the table shows all rows if it may take so much.
 _WORDS_WIDTH, _WIDE_WORDS, _WIDE_WINDOW = 350, 400, 1600
-_SETTLED_MS = 80
+_SETTLED_MS, _MOST_TRIES, _EQUAL_PX = 80, 5, 2
 _TABLE_SHARE, _TALL_SHARE, _TALL_WINDOW = 0.24, 0.32, 1000
 
 
@@ -48,6 +48,11 @@ class Docks(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(30)
         self._timer.timeout.connect(self.arrange)
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(_SETTLED_MS)
+        self._settling.timeout.connect(self._settled)
+        self._tries = 0
 
     def show(self, strip: QWidget, table: LesionTable, words: QWidget) -> None:
         """Put the panels into the window."""
@@ -84,6 +89,10 @@ class Docks(QObject):
             self._timer.start()
         return False
 
+    def arrange_soon(self) -> None:
+        """Arrange once Qt has done what it is at."""
+        self._timer.start()
+
     def arrange(self) -> None:
         """Give the words their width, the table its height, and each pane half of the rest."""
         window, prior = self._window, self._prior
@@ -98,7 +107,18 @@ class Docks(QObject):
         both = window.centralWidget().width() + docks["prior"].width()
         window.resizeDocks([docks["prior"], docks["words"]], [both // 2, words], Qt.Orientation.Horizontal)
         # The canvases learn of their sizes when Qt has laid the window out.
-        QTimer.singleShot(_SETTLED_MS, self.arranged.emit)
+        self._settling.start()
+
+    def _settled(self) -> None:
+        """Arrange again where the panes are not equal yet: Qt gives what it can at the time."""
+        if self._window is None:
+            return
+        (main, _), (prior, _) = self.pane_sizes()
+        self._tries = self._tries + 1 if abs(main - prior) > _EQUAL_PX and self._tries < _MOST_TRIES else 0
+        if self._tries:
+            self.arrange()
+        else:
+            self.arranged.emit()
 
     def pane_sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return width and height of the main canvas's and of the prior's place, pixels."""
@@ -115,6 +135,7 @@ class Docks(QObject):
     def close(self, keep: QWidget | None = None) -> None:
         """Take the docks off in the order that napari survives; ``keep`` is a widget whose dock stays napari's."""
         self._timer.stop()
+        self._settling.stop()
         if self._prior is None:
             return
         if self._window is not None:

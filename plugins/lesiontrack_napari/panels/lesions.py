@@ -139,6 +139,11 @@ class LesionTable(QWidget):
         hint.setHeight(190)
         return hint
 
+    @property
+    def count_all(self) -> int:
+        """How many rows there are, shown or not."""
+        return len(self._all)
+
     def whole_height(self) -> int:
         """Return the height at which no row is hidden, pixels."""
         around = int(self.height() - self.view.viewport().height())

@@ -99,7 +99,8 @@ class ReadingRoom(QWidget):
         """
         self.out, self.reader, self._study = out, reader_of(out, reader), study
         settings, shares = shares_read(out, self.reader)
-        self.cases.fill(entries(out, shares, hide_arm=settings.review.hide_arm))
+        listed = entries(out, shares, hide_arm=settings.review.hide_arm)
+        self.cases.fill(listed, hide_course=settings.review.reveal == "chronological")
         self.tabs.setCurrentIndex(0)
 
     def open_subject(self, subject_id: str) -> None:
@@ -145,7 +146,7 @@ class ReadingRoom(QWidget):
         self.session, self.picked = session, []
         session.listen(self.refresh)
         item = session.next_item()
-        session.select(next(iter(session.colours), None))
+        session.select(session.rows[0].track_id if session.rows else None)
         session.take_item(item)
         if item is not None and session.history.visit(item.timepoint).measured_scans:
             session.current = item.timepoint
@@ -156,8 +157,6 @@ class ReadingRoom(QWidget):
         self.refresh()
         self.views.go(session)
         self.tell("" if item is None else asked(item))
-        assert self.docks is not None  # furnished
-        self.docks.arrange()
 
     def _furnish(self) -> None:
         """Put the docks into the window; done at the first case."""
@@ -223,6 +222,8 @@ class ReadingRoom(QWidget):
         session = self.session
         if session is None:
             return
+        if self.docks is not None and len(session.rows) != self.table.count_all:
+            self.docks.arrange_soon()
         dates = session.visit_dates()
         headings = [(t, f"{t}: {date.isoformat()}") for t, date in dates.items()]
         at = (session.track_id, session.current)
@@ -263,7 +264,10 @@ class ReadingRoom(QWidget):
         if track is None:
             self.deciding.at_hand("", "", ())
             return
-        row = next(row for row in session.rows if row.track_id == track.track_id)
+        row = next((row for row in session.rows if row.track_id == track.track_id), None)
+        if row is None:  # of a visit that is not shown yet
+            self.deciding.at_hand("", "", ())
+            return
         cell = row.cells[session.current]
         sure = "" if cell.confidence is None else f", link {100 * cell.confidence:.0f} % sure"
         role = words.phrase(row.role) or "no role"
@@ -271,7 +275,9 @@ class ReadingRoom(QWidget):
         lines += [f"picked: {', '.join(f'{n} at visit {t}' for t, n in self.picked)}"] if self.picked else []
         lines += [f"\N{WARNING SIGN} {warning}" for warning in session.warnings()[:2]]
         self.deciding.at_hand(
-            session.colours[track.track_id], f"{track.track_id}  {row.site}, {role}, {row.fate}", lines
+            session.colours[track.track_id],
+            f"{track.track_id}  {', '.join(n for n in (row.site, role, row.fate) if n)}",
+            lines,
         )
 
     def go(self, track_id: str | None, timepoint: int | None = None) -> None:

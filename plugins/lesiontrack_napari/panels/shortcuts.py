@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QKeySequence, QShortcut
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QMenu, QWidget
 
 from lesiontrack_napari.panels.deciding import Say
 from lesiontrack_napari.panels.keys import KEYS
@@ -31,12 +31,12 @@ class Shortcuts:
                 shortcut.activated.connect(_speaker(say, action))
                 self._shortcuts.append(shortcut)
         ours = {shortcut.key().toString() for shortcut in self._shortcuts}
-        for menu in window.findChildren(QAction):
-            theirs = menu.shortcuts()
+        for entry in {entry for menu in window.findChildren(QMenu) for entry in menu.actions()}:
+            theirs = entry.shortcuts()
             kept = [key for key in theirs if key.toString() not in ours]
             if len(kept) < len(theirs):
-                self._menus.append((menu, theirs))
-                menu.setShortcuts(kept)
+                self._menus.append((entry, theirs))
+                entry.setShortcuts(kept)
 
     def listen(self, on: bool) -> None:
         """Take keys, or leave them to whatever has the focus."""
@@ -49,8 +49,8 @@ class Shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
         self._shortcuts.clear()
-        for menu, theirs in self._menus:
-            menu.setShortcuts(theirs)
+        for entry, theirs in self._menus:
+            entry.setShortcuts(theirs)
         self._menus.clear()
 
 

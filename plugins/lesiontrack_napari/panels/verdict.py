@@ -166,6 +166,9 @@ class VerdictView(QWidget):
         base = "–" if phase.baseline_sum_mm is None else f"{words.mm(phase.baseline_sum_mm)} mm"
         whole = self._shown_visits >= {visit.timepoint for visit in phase.visits}
         outcome = f"<b>{phase.progression}</b>; {phase.best}" if whole else "<b>later visits are not shown yet</b>"
+        if phase.baseline_timepoint not in self._shown_visits:
+            self._not_yet()
+            return
         targets = ", ".join(phase.targets) or "none"
         self.headline.setText(f"{outcome}<br>baseline visit {phase.baseline_timepoint}: {base}; targets {targets}")
         self._rows(phase)
@@ -177,6 +180,13 @@ class VerdictView(QWidget):
         queries = "".join(f"<li>{_escaped(query)}</li>" for query in phase.queries) if whole else ""
         asked = f"<b>to check</b><ul>{queries}</ul>" if queries else ""
         self.reasons.setHtml(f"<b>{head}</b><ul>{lines}</ul>{asked}")
+
+    def _not_yet(self) -> None:
+        """Show nothing of a phase whose baseline is not shown yet."""
+        self.headline.setText("<b>the baseline of this phase is not shown yet</b>")
+        self.table.setRowCount(0)
+        self.curve.show_phase(None)
+        self.reasons.clear()
 
     def _unjudged(self, phase: PhaseVerdict) -> str:
         """Return why the visit at hand has no verdict in a phase."""
