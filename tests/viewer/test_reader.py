@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QMenu
 
 from lesiontrack_napari.panels.keys import KEYS
 from lesiontrack_napari.panels.room import ReadingRoom
+from lesiontrack_napari.wording import asked
 from tests.reading import SUBJECT
 
 
@@ -48,7 +49,8 @@ def test_a_reader_meets_nothing_in_the_way(room: ReadingRoom, monkeypatch: pytes
     assert session is not None and views is not None and room.docks is not None
     assert all(each.isEnabled() for each in _keys(room))
     # What is asked stands there from the beginning, in words.
-    assert room.deciding.message.text().startswith(f"{session.track_id} at visit" if session.track_id else "Visit")
+    assert session.item is not None
+    assert room.deciding.message.text() == asked(session.item)
 
     # A key that a menu has too would do neither of the two.
     assert not _menu_keys(room) & {key for key, _ in KEYS.values()}

@@ -9,6 +9,7 @@ from qtpy.QtCore import QCoreApplication
 
 from lesiontrack.domain.reading import LesionWord
 from lesiontrack.domain.study import Method
+from lesiontrack_napari.case_page import page_path
 from lesiontrack_napari.deciding import Deciding
 from lesiontrack_napari.panels.room import ReadingRoom
 from lesiontrack_napari.panels.views import MAIN, PRIOR, Views
@@ -234,7 +235,7 @@ def test_pictures_and_the_page_of_a_case(room: ReadingRoom) -> None:
     picture = session.case.out / "pictures" / f"{SUBJECT}_L01.png"
     assert picture.stat().st_size > 10_000
     room.acting.say("page")
-    page = session.case.out / "pictures" / f"{SUBJECT}_anna.html"
+    page = page_path(session, "html")
     assert "data:image/png;base64," in page.read_text(encoding="utf-8")
     room.acting.say("pdf")
     assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
