@@ -70,13 +70,14 @@ class MeasureSettings(BaseModel):
         "and never separated. Default: 0.97; ellipsoids reach 0.98 to 1.00, two equal spheres in touch 0.82.",
     )
     lobulated_fill: float = Field(
-        default=0.95,
+        default=0.98,
         ge=0,
         le=1,
-        description="A mask on five slices or more that fills less than this share (less 0.15 over the number of its "
-        "slices) of the ellipsoid with its own moments, or has a section that fills less than this share of its "
-        "ellipse, is confluent: it may be two lesions, or three when it lacks 0.07 more. Default: 0.95; of simulated "
-        "ellipsoids about one in a hundred is below. 0: never.",
+        description="A mask whose outline, smoothed by a quarter of its radius, fills less than this share of the "
+        "ellipsoid with its own moments (on five slices or more), or has a section that fills less than this share of "
+        "its ellipse, is confluent: it may be two lesions, or three when it lacks 0.07 more. What voxels and an outline "
+        "that is uneven by half a millimetre take is allowed for. Default: 0.98; of simulated single lesions so "
+        "outlined about one in twenty is below. 0: never.",
     )
     site_overlap_fraction: float = Field(
         default=0.5,

@@ -21,13 +21,19 @@ CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
 # A peak of the distance counts from this share of a pixel above the pass to a higher one: below, it is rounding.
 PEAK_PIXELS = 0.1
-# From this many slices on the fill of a mask tells a lobulated body from an ellipsoid (benchmarks/measure.py): what
-# voxels alone take from it falls with the number of slices, and a third body takes this much more than a second.
+# What is asked of how well a body fills its ellipsoid, and its sections their ellipses (benchmarks/measure.py). Outlines
+# are uneven by half a millimetre and by voxels: it is asked of the body smoothed by this share of its largest section's
+# radius, in solids of so many slices and sections of so many pixels and this share of the largest, and what unevenness
+# still takes is allowed: so much a slice, and so many mm^2 over the squared radius of the (largest) section.
+SMOOTH_RADII = 0.25
 LOBE_SLICES = 5
-ROUGHNESS = 0.15
-SECOND_LOBE = 0.07
-# Sections of fewer pixels are too rough to ask.
 SECTION_PIXELS = 40
+SECTION_SHARE = 0.3
+SLICE_ROUGHNESS = 0.15
+SOLID_ROUGHNESS_MM2 = 0.8
+SECTION_ROUGHNESS_MM2 = 0.3
+# A third body takes this much more than a second.
+SECOND_LOBE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,16 +114,29 @@ def _lobes(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> in
     """Return how many lesions a body between necks may be by how much of its ellipsoid it lacks, at most 3.
 
     Bodies that overlap deeply leave no neck, but together they fill an ellipsoid worse than one does, and so do their
-    sections an ellipse. Few slices make any body rough, so that less is asked of it there, and from ``LOBE_SLICES``
-    down only sections are asked.
+    sections an ellipse. On few slices only the sections are asked.
     """
-    areas = np.count_nonzero(mask, axis=(1, 2))
-    slices = int(np.count_nonzero(areas))
-    fills = [_ellipse_fill(mask[k]) for k in np.flatnonzero(areas >= SECTION_PIXELS)]
+    fine, spacing_mm, _ = _refined(mask, grid)
+    radius2_mm2 = float(np.count_nonzero(fine, axis=(1, 2)).max() * spacing_mm[1:].prod() / np.pi)
+    smooth = _smoothed(fine, SMOOTH_RADII * np.sqrt(radius2_mm2) / spacing_mm)
+    areas = np.count_nonzero(smooth, axis=(1, 2))
+    asked = np.flatnonzero(areas >= max(SECTION_PIXELS, SECTION_SHARE * float(areas.max())))
+    section2_mm2 = areas * float(spacing_mm[1:].prod()) / np.pi
+    lacks = [1.0 - _ellipse_fill(smooth[k]) - SECTION_ROUGHNESS_MM2 / float(section2_mm2[k]) for k in asked]
+    slices = int(np.count_nonzero(mask.any(axis=(1, 2))))
     if slices >= LOBE_SLICES:
-        fills.append(ellipsoid_fill(_refined(mask, grid)[0]) + ROUGHNESS / slices)
-    lacks = settings.lobulated_fill - min(fills, default=1.0)
-    return 1 if lacks <= 0.0 else 2 if lacks <= SECOND_LOBE else 3
+        allowed = SLICE_ROUGHNESS / slices + SOLID_ROUGHNESS_MM2 / radius2_mm2
+        lacks.append(1.0 - ellipsoid_fill(smooth) - allowed)
+    beyond = max(lacks, default=0.0) - (1.0 - settings.lobulated_fill)
+    return 1 if beyond <= 0.0 else 2 if beyond <= SECOND_LOBE else 3
+
+
+def _smoothed(mask: NDArray[np.bool_], sigma: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return a mask with a smooth outline, of the same volume, padded by what smoothing reaches."""
+    padded = np.pad(mask, [(n, n) for n in np.ceil(3.0 * sigma).astype(int)])
+    blurred = ndimage.gaussian_filter(padded.astype(np.float32), sigma, truncate=3.0)
+    size = np.count_nonzero(mask)
+    return np.asarray(blurred >= np.partition(blurred.ravel(), -size)[-size])
 
 
 def _ellipse_fill(section: NDArray[np.bool_]) -> float:

@@ -156,3 +156,20 @@ def test_bodies_that_overlap_without_a_neck_are_counted_as_maybe_two(apart: floa
     pieces = split(together, grid)
     assert (pieces.count, pieces.certainty, pieces.max_components) == (1, (Certainty.CONFLUENT,), (2,))
     assert split(together, grid, MeasureSettings(lobulated_fill=0.0, confluent_neck_ratio=0.75)).max_components == (1,)
+
+
+@pytest.mark.parametrize("radius", [3.5, 5.0, 8.0, 12.0])
+def test_an_uneven_outline_makes_no_lesion_several(radius: float) -> None:
+    """Outlines off by half a millimetre, as readers and networks draw them, are no sign of a second lesion."""
+    random = np.random.default_rng(7)
+    grid = grid_of(1.0)
+    points = grid.to_lps_mm(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1).astype(float))
+    distance_mm = np.linalg.norm(points - np.array([40.0, 30.0, 30.0]), axis=-1) - radius
+    several = []
+    for _ in range(20):
+        uneven = ndimage.gaussian_filter(random.standard_normal(grid.shape), (0.0, 2.0, 2.0))
+        mask = distance_mm + 0.5 * uneven / uneven.std() < 0
+        parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+        largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+        several.append(sum(split(largest, grid).max_components) > 1)
+    assert np.mean(several) <= 0.1
