@@ -26,7 +26,7 @@ PEAK_PIXELS = 0.1
 # radius, in solids of so many slices and sections of so many pixels and this share of the largest, and what unevenness
 # still takes is allowed: so much a slice, and so many mm^2 over the squared radius of the (largest) section.
 SMOOTH_RADII = 0.25
-LOBE_SLICES = 5
+LOBE_SLICES = 3
 SECTION_PIXELS = 40
 SECTION_SHARE = 0.3
 SLICE_ROUGHNESS = 0.15
@@ -116,6 +116,8 @@ def _lobes(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> in
     Bodies that overlap deeply leave no neck, but together they fill an ellipsoid worse than one does, and so do their
     sections an ellipse. On few slices only the sections are asked.
     """
+    if not mask.any():  # a basin between two slices, with no voxel of its own
+        return 1
     fine, spacing_mm, _ = _refined(mask, grid)
     radius2_mm2 = float(np.count_nonzero(fine, axis=(1, 2)).max() * spacing_mm[1:].prod() / np.pi)
     smooth = _smoothed(fine, SMOOTH_RADII * np.sqrt(radius2_mm2) / spacing_mm)
