@@ -21,10 +21,11 @@ CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 
 # A peak of the distance counts from this share of a pixel above the pass to a higher one: below, it is rounding.
 PEAK_PIXELS = 0.1
-# What is asked of how well a body fills its ellipsoid, and its sections their ellipses (benchmarks/measure.py). Outlines
-# are uneven by half a millimetre and by voxels: it is asked of the body smoothed by this share of its largest section's
-# radius, in solids of so many slices and sections of so many pixels and this share of the largest, and what unevenness
-# still takes is allowed: so much a slice, and so many mm^2 over the squared radius of the (largest) section.
+# What is asked of how well a body fills its ellipsoid, and its sections their ellipses (benchmarks/measure.py,
+# scan_counts.py). Outlines are uneven by half a millimetre and by voxels: it is asked of the body smoothed by this
+# share of its largest section's radius, in solids of so many slices and sections of so many pixels and this share of
+# the largest, and what unevenness still takes is allowed: so much over the slices, and so many mm^2 over the squared
+# radius of the (largest) section.
 SMOOTH_RADII = 0.25
 LOBE_SLICES = 3
 SECTION_PIXELS = 40
