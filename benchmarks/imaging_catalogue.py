@@ -2,13 +2,18 @@
 
 The archive is made: CT headers of some hundred elements with private ones and sequences, as real archives have them.
 ``python -m benchmarks.imaging_catalogue --files 20000``
+``python -m benchmarks.imaging_catalogue --growth 12500 50000 200000``: `lesiontrack index` by itself on archives of
+these sizes, with its memory, to see what grows faster than they do.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -29,20 +34,26 @@ _VISITS = 4
 
 
 def make_archive(folder: Path, files: int) -> None:
-    """Write subjects of four visits, one series of 100 slices each."""
+    """Write subjects of four visits, one series of 100 slices each: one series, under other names."""
     maker = Maker(folder)
     maker.shape = (64, 64)
-    patterns = maker.stack(n=_SLICES, step=(0.0, 0.0, 2.5))
-    for data in patterns:
+    patterns = []
+    for k, data in enumerate(maker.stack(n=_SLICES, step=(0.0, 0.0, 2.5))):
         _fill(data)
+        data.PatientID, data.StudyDate = "S00000", "20200106"
+        data.StudyInstanceUID, data.SeriesInstanceUID = "1.2.4.100000", "1.2.3.100000"
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"1.2.5.100000.{k + 100}")
+        stream = io.BytesIO()
+        pydicom.dcmwrite(stream, data, enforce_file_format=True)
+        patterns.append(stream.getvalue())
     for number in range(files // _SLICES):
         subject, visit = divmod(number, _VISITS)
-        for k, data in enumerate(patterns):
-            data.PatientID, data.StudyDate = f"S{subject:05d}", f"2020{1 + 3 * visit:02d}06"
-            data.StudyInstanceUID, data.SeriesInstanceUID = f"1.2.4.{number}", f"1.2.3.{number}"
-            data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"1.2.3.{number}.{k}")
-        maker.folder = folder / f"S{subject:05d}" / str(visit)
-        maker.write(patterns)
+        place = folder / f"S{subject:05d}" / str(visit)
+        place.mkdir(parents=True)
+        for k, content in enumerate(patterns):
+            # Of the same length, so that nothing else of the file changes.
+            named = content.replace(b"S00000", b"S%05d" % subject).replace(b"20200106", b"2020%02d06" % (1 + 3 * visit))
+            (place / f"{k:03d}").write_bytes(named.replace(b".100000", b".%06d" % (100000 + number)))
     os.sync()
 
 
@@ -85,11 +96,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--growth", type=int, nargs="+", help="sizes of archives to index by the command itself")
     given = parser.parse_args()
+    if given.growth:
+        print("| files | what | s | files/s | peak memory, MiB | catalogue, bytes a file |\n|---|---|---|---|---|---|")
+        for files in given.growth:
+            print("\n".join(grown(files)), flush=True)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         root, kept = Path(temporary) / "archive", Path(temporary) / "kept"
         make_archive(root, given.files)
         print(report(root, kept, given.rounds))
+
+
+def grown(files: int) -> list[str]:
+    """Index an archive of a size by the command, anew, unchanged and with its hashes; return the rows."""
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        root, kept = Path(temporary) / "archive", Path(temporary) / "kept"
+        make_archive(root, files)
+        forget(root, [path for path, _, _ in walk(root)])
+        for what, more in (("anew, cold", []), ("unchanged", []), ("`--verify`", ["--verify"])):
+            command = [sys.executable, "-m", "lesiontrack.cli", "index", str(root), "--out", str(kept), *more]
+            start = time.perf_counter()
+            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # The largest of the process and of those that it waited for.
+            _, status, used = os.wait4(child.pid, 0)
+            taken = time.perf_counter() - start
+            child.returncode = os.waitstatus_to_exitcode(status)
+            # 1: no visit of these has a segmentation, and the command says so.
+            if child.returncode != 1:
+                raise SystemExit(f"{' '.join(command)}: exit code {child.returncode}")
+            size = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file()) / files
+            rows.append(
+                f"| {files} | {what} | {taken:.1f} | {files / taken:.0f} | {used.ru_maxrss / 1024:.0f} | {size:.0f} |"
+            )
+    return rows
 
 
 def report(root: Path, kept: Path, rounds: int) -> str:
