@@ -1,8 +1,8 @@
 """Loading one CT volume: time against a plain read of the files' bytes, and memory beyond the volume, beside peers.
 
-Of compressed files the time is the decoder's, and a plain read of their bytes says little: beside it stands the share of
-the fastest peer's time. Each reader runs in a process of its own, in turns, so that all meet the same machine, on files
-that no cache holds; medians of some rounds.
+Of compressed files the time is the decoder's, and a plain read of their bytes says little: beside it stands the share
+of the fastest peer's time. Each reader runs in a process of its own, in turns, so that all meet the same machine, on
+files that no cache holds; medians of some rounds.
 ``python -m benchmarks.imaging_load --slices 120``
 """
 

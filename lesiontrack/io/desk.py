@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import filecmp
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from lesiontrack.domain.problem import Problem
@@ -18,7 +18,7 @@ from lesiontrack.io.headers import Header
 from lesiontrack.io.label_map import is_single_mask
 from lesiontrack.io.series import NotAVolumeError, SameContent, Stack, stacks_of
 from lesiontrack.io.settings import ArchiveSettings, LabelSettings
-from lesiontrack.io.visits import visits_of
+from lesiontrack.io.visits import NO_SEGMENTATION, visits_of
 
 __all__ = ["Desk"]
 
@@ -52,7 +52,8 @@ class Desk:
 
     def subject(self, subject_id: str, headers: Iterable[Header], clinical: ClinicalFacts | None) -> Subject | None:
         """Assemble one subject; None when nothing of it is a volume, or its archive does not hand out what is asked."""
-        kept = [header for header in headers if self._is_of_use(header)]
+        reported: set[str] = set()
+        kept = [header for header in headers if self._is_of_use(header, reported)]
         if not kept:
             return None
         reason = _contradiction(kept)
@@ -72,16 +73,24 @@ class Desk:
                 self._refuse(header, error.message)
             self._fail(StudyError("no volume in the archive", subject_id=subject_id), "index")
             return None
-        visits = visits_of([one.scan for one in series], self.settings, clinical)
+        visits = _beside_reports(visits_of([one.scan for one in series], self.settings, clinical), kept, reported)
         self._account(subject_id, visits, series, stray, rivals)
         return Subject(subject_id=subject_id, visits=visits)
 
-    def _is_of_use(self, header: Header) -> bool:
-        """Keep a file, or put it on the list where it belongs."""
+    def _is_of_use(self, header: Header, reported: set[str]) -> bool:
+        """Keep a file, or put it on the list where it belongs; ``reported`` gets the study of a measurement report."""
         if header.kind == "foreign":
             self._ignore(header, "neither DICOM nor NIfTI, NRRD or MHA")
         elif header.problem and not (header.subject_id and header.date):
             self._refuse(header, header.problem)
+        elif header.kind == "report":
+            reported.add(header.study_uid)
+            tracked = sum(bool(content[5]) for content in header.contents)
+            self._ignore(
+                header,
+                f"a measurement report (findings: {len(header.contents)}, with a tracking UID: {tracked}): lesions are "
+                "measured from segmentations, and what was read without one enters by the table findings",
+            )
         elif header.kind == "other" or (header.kind == "image" and header.modality not in ("CT", "MR")):
             what = f"modality {header.modality}" if header.modality else "no modality"
             self._ignore(header, f"no CT or MR image ({what})")
@@ -282,6 +291,17 @@ def _require_one_frame_of_reference(headers: Sequence[Header], stacks: Sequence[
         found = {frames[plane.file] for plane in stack.planes} - {""}
         if len(found) > 1:
             raise GeometryError(f"{len(found)} frames of reference in one volume")
+
+
+def _beside_reports(visits: tuple[Visit, ...], headers: Sequence[Header], reported: Set[str]) -> tuple[Visit, ...]:
+    """Say of a visit without a segmentation that its study holds a measurement report, which does not replace one."""
+    series = {header.series_uid for header in headers if header.study_uid in reported}
+    return tuple(
+        replace(visit, problem=f"{visit.problem}; the measurement report of its study does not replace one")
+        if visit.problem == NO_SEGMENTATION and any(scan.series_uid.partition("#")[0] in series for scan in visit.scans)
+        else visit
+        for visit in visits
+    )
 
 
 def _contradiction(headers: Sequence[Header]) -> str:

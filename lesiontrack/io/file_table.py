@@ -24,7 +24,7 @@ from lesiontrack.io.reader import Opened
 
 __all__ = ["Reading", "identity_key", "open_database", "read_files", "remember", "remembered"]
 
-_VERSION = 5
+_VERSION = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from lesiontrack.io.dataset import (
 )
 from lesiontrack.io.elements import plain_elements
 from lesiontrack.io.held import open_object
+from lesiontrack.io.measurement_report import tracking_uids
 from lesiontrack.io.phases import phase_of_contrast, regions_of
 
 __all__ = [
@@ -112,7 +113,7 @@ _PLAIN = tuple(
     )
 )
 _NOT_PLAIN = frozenset({0x52009229, 0x52009230})
-_WITH_SEQUENCES = frozenset({"SEG", "RTSTRUCT"})
+_WITH_SEQUENCES = frozenset({"SEG", "RTSTRUCT", "SR"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ class Header:
     Attributes
     ----------
     kind
-        "image", "segmentation", "structures" or "other".
+        "image", "segmentation", "structures", "report" (of measurements, TID 1500) or "other".
     issuer
         Keyed digest of the issuer of the patient's id; empty where absent.
     identity
@@ -160,7 +161,7 @@ class Header:
         Series that a segmentation references, each with the SOP instances of it.
     contents
         Of a segmentation: (number, label, category, type, region, tracking UID, algorithm) of each segment; of
-        structures: (number, name, ...).
+        structures: (number, name, ...); of a report: those of its findings, of which the tracking UID alone is kept.
     source
         Of a segmentation: texts that ``segmentation_source`` is searched in.
     problem
@@ -259,6 +260,8 @@ def header_of(dataset: Headed, path: str, *, key: bytes = b"") -> Header:
         kind = "segmentation"
     elif modality == "RTSTRUCT":
         kind = "structures"
+    elif modality == "SR" and isinstance(dataset, Dataset) and tracking_uids(dataset) is not None:
+        kind = "report"
     else:
         kind = "image" if has_pixels else "other"
     problem = ""
@@ -476,6 +479,9 @@ def _contents(dataset: Headed, kind: str) -> tuple[tuple[str, ...], ...]:
             (text(item, "ROINumber"), text(item, "ROIName"), "", "", "", "", "")
             for item in items(dataset, "StructureSetROISequence")
         )
+    if kind == "report" and isinstance(dataset, Dataset):
+        uids = tracking_uids(dataset) or ()
+        return tuple((str(number), "", "", "", "", uid, "") for number, uid in enumerate(uids, start=1))
     return ()
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Reference",
     "TimePoint",
     "read_measurement_report",
+    "tracking_uids",
 ]
 
 _REPORT = ("DCM", "126000")
@@ -154,6 +155,18 @@ def read_measurement_report(path: Path | str) -> MeasurementReport:
             raise error.at(file=str(path)) from error
         except (*DECODE_ERRORS, InvalidOperation) as error:
             raise ImageError("report cannot be read", file=str(path), found=type(error).__name__) from error
+
+
+def tracking_uids(dataset: Dataset) -> tuple[str, ...] | None:
+    """Return the tracking UID of each measurement group, empty where it has none; None for what is no such report."""
+    if _key(dataset) != _REPORT:
+        return None
+    containers = [item for item in items(dataset, "ContentSequence") if _key(item) == _MEASUREMENTS]
+    groups = [item for held in containers for item in items(held, "ContentSequence") if _key(item) == _GROUP]
+    return tuple(
+        next((text(child, "UID") for child in items(group, "ContentSequence") if _key(child) == _TRACKING_UID), "")
+        for group in groups
+    )
 
 
 def _report(dataset: Dataset) -> MeasurementReport:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from lesiontrack.domain.study import ClinicalFacts, Scan, Visit
 from lesiontrack.io.settings import ArchiveSettings
 
-__all__ = ["group_into_visits", "treatment_dates", "visits_of"]
+__all__ = ["NO_SEGMENTATION", "group_into_visits", "treatment_dates", "visits_of"]
+
+NO_SEGMENTATION = "no segmentation belongs to any scan of this visit"
 
 
 def treatment_dates(clinical: ClinicalFacts | None) -> tuple[dt.date, ...]:
@@ -47,7 +49,7 @@ def visit_of(timepoint: int, scans: tuple[Scan, ...]) -> Visit:
     if any(scan.usable and scan.measured for scan in scans):
         return Visit(timepoint=timepoint, scans=scans)
     reasons = dict.fromkeys(scan.problem for scan in scans if scan.problem)
-    problem = "; ".join(reasons) or "no segmentation belongs to any scan of this visit"
+    problem = "; ".join(reasons) or NO_SEGMENTATION
     return Visit(timepoint=timepoint, scans=scans, usable=False, problem=problem)
 
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 
 from lesiontrack.domain.study import ClinicalFacts, LocalTreatment, Scan
 from lesiontrack.errors import StudyError
@@ -136,6 +139,59 @@ def test_a_visit_without_segmentation_is_unusable_and_a_failure(maker: Any, make
     (failure,) = catalogue.failures
     assert (failure.subject_id, failure.timepoint, failure.severity) == ("S1", 1, "ERROR")
     assert "no segmentation" in failure.message and "2020-04-06" in failure.message
+
+
+def _report_beside(maker: Any) -> Dataset:
+    """Return a measurement report of the study that was written last: one finding with a tracking UID, one without."""
+    image = pydicom.dcmread(next(path for path in sorted(maker.folder.iterdir()) if path.name.startswith("S1-")))
+    group = _item("CONTAINER", "125007", Items([_item("UIDREF", "112040")]))
+    report = Dataset()
+    report.update(_item("CONTAINER", "126000"))
+    measured = _item("CONTAINER", "126010", Items([group, _item("CONTAINER", "125007")]))
+    report.ContentSequence = Items([measured])
+    for word in ("PatientID", "PatientName", "StudyInstanceUID", "StudyDate"):
+        setattr(report, word, image[word].value)
+    report.Modality, report.SOPClassUID, report.SOPInstanceUID = "SR", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.3.99"
+    report.SeriesInstanceUID = "1.2.3.98"
+    return report
+
+
+def _item(kind: str, code: str, content: Any = None) -> Dataset:
+    name, item = Dataset(), Dataset()
+    name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning = code, "DCM", "a concept"
+    item.ValueType, item.ConceptNameCodeSequence = kind, Items([name])
+    if kind == "UIDREF":
+        item.UID = "1.2.3.4"
+    if content is not None:
+        item.ContentSequence = content
+    return item
+
+
+@pytest.mark.parametrize("seg", [True, False])
+def test_a_measurement_report_is_listed_with_what_it_holds_and_replaces_no_segmentation(
+    maker: Any, make_seg: MakeSeg, seg: bool
+) -> None:
+    _visit(maker, make_seg, "20200106", seg=seg)
+    report = _report_beside(maker)
+    report.save_as(maker.folder / "sr", implicit_vr=False, little_endian=True)
+    found = index(maker.folder, SETTINGS)
+    (notice,) = found.ignored
+    assert Path(notice.file).name == "sr"
+    assert "a measurement report (findings: 2, with a tracking UID: 1)" in notice.reason
+    assert "the table findings" in notice.reason
+    ((visit,),) = [subject.visits for subject in found.subjects]
+    assert visit.usable is seg
+    assert ("the measurement report of its study does not replace one" in visit.problem) is not seg
+
+
+def test_a_structured_report_of_another_kind_is_no_measurement_report(maker: Any, make_seg: MakeSeg) -> None:
+    _visit(maker, make_seg, "20200106", seg=False)
+    report = _report_beside(maker)
+    report.ConceptNameCodeSequence[0].CodeValue = "121060"
+    report.save_as(maker.folder / "sr", implicit_vr=False, little_endian=True)
+    found = index(maker.folder, SETTINGS)
+    assert [notice.reason for notice in found.ignored] == ["no CT or MR image (modality SR)"]
+    assert "measurement report" not in found.subjects[0].visits[0].problem
 
 
 def test_a_segmentation_that_references_nothing_known_names_its_file(maker: Any, make_seg: MakeSeg) -> None:
