@@ -35,9 +35,16 @@ def program() -> tuple[str, Path] | None:
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A running server."""
+    """A running server.
+
+    Attributes
+    ----------
+    process
+        Its process's id.
+    """
 
     port: int
+    process: int
 
     @property
     def archive(self) -> str:
@@ -85,7 +92,7 @@ def run_orthanc(folder: Path, *, users: dict[str, str] | None = None) -> Iterato
         process = subprocess.Popen([found[0], str(file)], stdout=log, stderr=log)
         try:
             _await(process, port, folder / "orthanc.log")
-            yield Orthanc(port=port)
+            yield Orthanc(port=port, process=process.pid)
         finally:
             process.terminate()
             try:
