@@ -1,8 +1,8 @@
 """Loading one CT volume: time against a plain read of the files' bytes, and memory beyond the volume, beside peers.
 
-Of compressed files the time is the decoder's, and a plain read of their bytes says little: beside it stands the share
-of the fastest peer's time. Each reader runs in a process of its own, in turns, so that all meet the same machine, on
-files that no cache holds; medians of some rounds.
+Of compressed files the time is the decoder's, and a plain read of their bytes says little: beside it stands the
+processor time, and its share of the fastest peer's. Each reader runs in a process of its own, in turns, so that all
+meet the same machine, on files that no cache holds; medians of some rounds.
 ``python -m benchmarks.imaging_load --slices 120``
 """
 
@@ -123,7 +123,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def timed(name: str, folder: Path) -> str:
-    """Return seconds and MiB of peak memory beyond what the process had before; the body of a process."""
+    """Return seconds, processor seconds and MiB of peak memory beyond what was there before; the body of a process."""
     work = READERS[name]
     if name == "lesiontrack":
         prepared = work(folder)
@@ -135,12 +135,12 @@ def timed(name: str, folder: Path) -> str:
     # Linux forgets its high-water mark of this process's memory.
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak_mib()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     kept = work(folder)
-    seconds = time.perf_counter() - start
+    seconds, used = time.perf_counter() - start, time.process_time() - used
     more = _peak_mib() - before
     del kept
-    return f"{seconds} {more}"
+    return f"{seconds} {used} {more}"
 
 
 def _peak_mib() -> float:
@@ -165,27 +165,27 @@ def main() -> None:
             make_series(Path(folder), given.slices, syntax)
             os.sync()
             print(
-                f"\n| {title}, {volume:.0f} MiB of int16 | s | of the plain read | of the fastest peer "
+                f"\n| {title}, {volume:.0f} MiB of int16 | s | of the plain read | CPU s | of the fastest peer's "
                 "| peak memory, of the volume |"
             )
-            print("|---|---|---|---|---|")
+            print("|---|---|---|---|---|---|")
             print("\n".join(report(folder, volume, given.rounds)))
 
 
 def report(folder: str, volume_mib: float, rounds: int) -> list[str]:
     """Return the rows of one series."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in READERS}
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in READERS}
     for _ in range(rounds):
         for name in READERS:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.imaging_load", "--one", name, folder]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds, more = done.stdout.split()
-            found[name].append((float(seconds), float(more)))
-    median = {name: statistics.median(s for s, _ in runs) for name, runs in found.items()}
-    fastest = min(seconds for name, seconds in median.items() if name not in ("plain read", "lesiontrack"))
+            found[name].append(tuple(float(word) for word in done.stdout.split()))
+    median = {name: statistics.median(run[0] for run in runs) for name, runs in found.items()}
+    used = {name: statistics.median(run[1] for run in runs) for name, runs in found.items()}
+    fastest = min(seconds for name, seconds in used.items() if name not in ("plain read", "lesiontrack"))
     return [
-        f"| {name} | {median[name]:.3f} | {median[name] / median['plain read']:.1f} | {median[name] / fastest:.2f} | "
-        f"{statistics.median(m for _, m in runs) / volume_mib:.2f} |"
+        f"| {name} | {median[name]:.3f} | {median[name] / median['plain read']:.1f} | {used[name]:.3f} | "
+        f"{used[name] / fastest:.2f} | {statistics.median(run[2] for run in runs) / volume_mib:.2f} |"
         for name, runs in found.items()
     ]
 
