@@ -19,6 +19,7 @@ from lesiontrack_napari.table import shown_mm
 from lesiontrack_napari.wording import method_words
 
 __all__ = [
+    "MR_WINDOWS",
     "WINDOWS",
     "Lines",
     "Marks",
@@ -27,6 +28,7 @@ __all__ = [
     "label_colours",
     "marks",
     "outlines",
+    "presets_of",
     "track_colours",
     "window_of",
 ]
@@ -36,7 +38,8 @@ PlainColour = str
 
 # Centre and width in HU, as radiologists set them.
 WINDOWS = {"liver": (80, 180), "abdomen": (50, 400), "lung": (-600, 1500), "bone": (400, 1800)}
-_MR_PERCENTILES = (1.0, 99.5)
+# Percentiles of the values, for everything that is not in HU.
+MR_WINDOWS = {"MR 1-99.5 %": (1.0, 99.5), "MR 5-98 %": (5.0, 98.0), "MR 1-100 %": (1.0, 100.0)}
 # A lesion that no track holds (one that a reader rejected, say) is drawn grey.
 _NO_TRACK = "#9a9a9a"
 # Room around the lesions in the crop of the label map, voxels.
@@ -95,13 +98,20 @@ class Marks:
         return same and self.features.equals(other.features)
 
 
-def window_of(volume: Volume, preset: str = "liver") -> tuple[float, float]:
-    """Return the grey window (lowest, highest): the preset for CT, percentiles of the values for anything else."""
+def presets_of(modality: str) -> tuple[str, ...]:
+    """Return the names of the grey windows that a modality has, the usual one first."""
+    return tuple(WINDOWS if modality == "CT" else MR_WINDOWS)
+
+
+def window_of(volume: Volume, preset: str = "") -> tuple[float, float]:
+    """Return the grey window (lowest, highest) of a preset, of the usual one where the modality does not have it."""
+    names = presets_of(volume.modality)
+    preset = preset if preset in names else names[0]
     if volume.modality == "CT":
         centre, width = WINDOWS[preset]
         return centre - width / 2, centre + width / 2
     step = [max(1, n // 64) for n in volume.voxels.shape]
-    low, high = np.percentile(volume.voxels[:: step[0], :: step[1], :: step[2]], _MR_PERCENTILES)
+    low, high = np.percentile(volume.voxels[:: step[0], :: step[1], :: step[2]], MR_WINDOWS[preset])
     return float(low), float(max(high, low + 1))
 
 

@@ -8,12 +8,20 @@ from decimal import Decimal
 
 import numpy as np
 
-from lesiontrack.domain.geometry import Grid
+from lesiontrack.domain.geometry import Grid, Volume
 from lesiontrack.domain.lesion import TreatedZone
 from lesiontrack.domain.study import LocalTreatment
 from lesiontrack.report.palette import ink_of
 from lesiontrack_napari.frame import Frame, frame_of
-from lesiontrack_napari.layers import diameter_lines, label_colours, marks, outlines, track_colours
+from lesiontrack_napari.layers import (
+    diameter_lines,
+    label_colours,
+    marks,
+    outlines,
+    presets_of,
+    track_colours,
+    window_of,
+)
 from tests.review.machine import day, machine, make_extra, track_of
 
 # Slices 5 mm apart, low enough and high enough for all of the constellation.
@@ -126,3 +134,16 @@ def test_unchanged_drawings_are_known_as_the_same() -> None:
     assert lines.same_as(diameter_lines(history, 1, frame, colours))
     assert not lines.same_as(diameter_lines(history, 2, frame, dict.fromkeys(colours, "#123456")))
     assert found.same_as(marks(history, 1, frame, colours))
+
+
+def test_every_window_of_an_mr_differs_and_a_preset_of_ct_is_none_of_it() -> None:
+    values = np.arange(1000, dtype=np.int16).reshape(10, 10, 10)
+    grid = Grid.from_axes(shape=(10, 10, 10), origin_lps_mm=np.zeros(3), steps_lps_mm=np.eye(3)[::-1])
+    mr = Volume(grid=grid, voxels=values, modality="MR", series_uid="1.2")
+    windows = [window_of(mr, name) for name in presets_of("MR")]
+    assert len(set(windows)) == len(windows)
+    assert windows[0] == tuple(np.percentile(values, (1.0, 99.5)))
+    assert window_of(mr, "lung") == windows[0]
+    ct = replace(mr, modality="CT")
+    assert window_of(ct, "lung") == (-1350.0, 150.0)
+    assert window_of(ct, "MR 5-98 %") == window_of(ct, presets_of("CT")[0]) == (-10.0, 170.0)

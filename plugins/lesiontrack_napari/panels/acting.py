@@ -15,7 +15,6 @@ from lesiontrack.errors import LesiontrackError
 from lesiontrack.report import words
 from lesiontrack.review import Decision, ItemKind
 from lesiontrack_napari.deciding import Deciding
-from lesiontrack_napari.layers import WINDOWS
 from lesiontrack_napari.panels.brush import Brush
 from lesiontrack_napari.panels.deciding import treatment_date
 from lesiontrack_napari.panels.views import MAIN, Shown, Views
@@ -162,7 +161,7 @@ class Acting:
     def do_window(self) -> None:
         """Take the next grey window."""
         box = self._room.strip.window_preset
-        box.setCurrentIndex((box.currentIndex() + 1) % len(WINDOWS))
+        box.setCurrentIndex((box.currentIndex() + 1) % max(box.count(), 1))
 
     def do_series(self) -> None:
         """Show the next series of the visit in the main pane."""

@@ -11,6 +11,7 @@ from qtpy.QtCore import QEventLoop, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from lesiontrack.report import words
+from lesiontrack_napari.layers import presets_of
 from lesiontrack_napari.opening import reader_of, share_read, shares_read
 from lesiontrack_napari.panels.acting import Acting
 from lesiontrack_napari.panels.cases import CaseList
@@ -258,6 +259,9 @@ class ReadingRoom(QWidget):
         if shown is not None and shown.scan.series_uid in uids:
             box.setCurrentIndex(uids.index(shown.scan.series_uid))
         box.setVisible(len(scans) > 1)
+        if shown is not None:
+            modality = shown.volume.modality
+            self.strip.offer_presets(presets_of(modality), self.views.presets.get(modality, ""))
 
     def _show_at_hand(self, session: Session) -> None:
         track = session.track()

@@ -9,7 +9,6 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QProgressBar, QScrollArea, QToolButton, QWidget
 
-from lesiontrack_napari.layers import WINDOWS
 from lesiontrack_napari.panels.deciding import Say
 from lesiontrack_napari.panels.keys import hint
 
@@ -55,7 +54,6 @@ class VisitStrip(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.window_preset = QComboBox()
-        self.window_preset.addItems(list(WINDOWS))
         self.window_preset.setToolTip(hint("window"))
         self.window_preset.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.window_preset.currentTextChanged.connect(lambda name: say("preset", name))
@@ -105,6 +103,16 @@ class VisitStrip(QWidget):
             button.setToolTip(f"{said}; click: read this visit; right-click: take it as the prior")
         if self.progress.value() != round(100 * read):
             self.progress.setValue(round(100 * read))
+
+    def offer_presets(self, names: Sequence[str], chosen: str) -> None:
+        """Offer the grey windows of what is shown."""
+        box = self.window_preset
+        box.blockSignals(True)
+        if [box.itemText(n) for n in range(box.count())] != list(names):
+            box.clear()
+            box.addItems(list(names))
+        box.setCurrentText(chosen or names[0])
+        box.blockSignals(False)
 
     def _make(self, stops: Sequence[Stop]) -> None:
         while self._visits.count():

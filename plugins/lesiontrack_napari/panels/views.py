@@ -13,7 +13,6 @@ from lesiontrack.domain.study import Scan
 from lesiontrack.report import words
 from lesiontrack_napari.frame import Frame, frame_of
 from lesiontrack_napari.layers import (
-    WINDOWS,
     Outlines,
     diameter_lines,
     label_colours,
@@ -56,15 +55,15 @@ class Views:
     ----------
     shown
         What the main pane and the prior's show; None before.
-    preset
-        The grey window for CT.
+    presets
+        Modality -> the grey window that its images are shown with, where the reader has chosen one.
     """
 
     def __init__(self, main: Any, prior: Any) -> None:
         self.panes = (Pane(main), Pane(prior))
         self.linked = LinkedPanes(*self.panes)
         self.shown: list[Shown | None] = [None, None]
-        self.preset = next(iter(WINDOWS))
+        self.presets: dict[str, str] = {}
         self._outlines: list[tuple[tuple[str, ...], Outlines] | None] = [None, None]
         self.blinking = False
 
@@ -99,7 +98,7 @@ class Views:
         kind = words.phrase(scan.phase_of_contrast) or " ".join(scan.regions)
         title = f"visit {timepoint}   {scan.date.isoformat()}\n{scan.modality} {kind}"
         self.linked.set_ways(None, None)
-        self.panes[side].show_scan(volume, frame, window_of(volume, self.preset), title)
+        self.panes[side].show_scan(volume, frame, self._window(volume), title)
         self.shown[side] = Shown(timepoint=timepoint, scan=scan, volume=volume, frame=frame)
         self._outlines[side] = None
         self._set_ways(session)
@@ -137,11 +136,17 @@ class Views:
         self.panes[side].show_lesions(crop, numbers, lines, marks(history, shown.timepoint, shown.frame, colours))
 
     def set_preset(self, preset: str) -> None:
-        """Take another grey window on both sides."""
-        self.preset = preset
+        """Take another grey window for the main image's modality, on both sides."""
+        main = self.shown[MAIN]
+        if main is None or self.presets.get(main.volume.modality) == preset:
+            return
+        self.presets[main.volume.modality] = preset
         for pane, shown in zip(self.panes, self.shown, strict=True):
             if shown is not None and pane.image is not None:
-                pane.image.contrast_limits = window_of(shown.volume, preset)
+                pane.image.contrast_limits = self._window(shown.volume)
+
+    def _window(self, volume: Volume) -> tuple[float, float]:
+        return window_of(volume, self.presets.get(volume.modality, ""))
 
     def set_outlines(self, visible: bool) -> None:
         """Show or hide outlines, diameters and marks on both sides."""
@@ -204,7 +209,7 @@ class Views:
         if there is None:
             return
         moved = here - prior.frame.on_slice(there)
-        pane.overlay(prior.volume, prior.frame, moved, window_of(prior.volume, self.preset))
+        pane.overlay(prior.volume, prior.frame, moved, self._window(prior.volume))
         self.blinking = True
 
     def unblink(self) -> None:
