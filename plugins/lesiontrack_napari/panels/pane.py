@@ -155,7 +155,10 @@ class Pane:
         self._marked = marks
         colours = _rgba(marks.features["colour"])
         colours[~marks.features["drawn"].to_numpy(dtype=bool), 3] = 0.0
-        symbols, sizes = list(marks.features["symbol"]), marks.sizes_mm
+        symbols, borders = list(marks.features["symbol"]), _borders(marks.sizes_mm)
+        # napari takes sizes in the units of the last axis, which on sagittal slices is the one across them.
+        assert self.frame is not None  # nothing is drawn before there is a scan
+        sizes = marks.sizes_mm / float(self.frame.drawing_scale_mm[-1])
         if self.marks is None:
             self.marks = self.model.add_points(
                 self.to_drawing(marks.places_mm),
@@ -165,7 +168,7 @@ class Pane:
                 symbol=symbols or "ring",
                 face_color="transparent",
                 border_color=colours if len(colours) else "white",
-                border_width=_borders(sizes) if len(sizes) else 0.1,
+                border_width=borders if len(sizes) else 0.1,
                 features=marks.features,
                 text=_TEXT if symbols else None,
                 **self.drawing_kind(),
@@ -177,7 +180,7 @@ class Pane:
             self.marks.size = sizes
             self.marks.symbol = symbols
             self.marks.border_color = colours
-            self.marks.border_width = _borders(sizes)
+            self.marks.border_width = borders
             self.marks.face_color = np.zeros((len(symbols), 4))
             self.marks.text = _TEXT
 
