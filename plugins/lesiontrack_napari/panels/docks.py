@@ -8,7 +8,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QStyle, QWidget
 
 from lesiontrack_napari.panels.lesions import LesionTable
 
@@ -18,7 +18,7 @@ __all__ = ["Docks", "put_away", "widen"]
 _NAPARIS = ("layer list", "layer controls", "console")
 # Width of the words on a window of common width and on a wide one; the table shows all rows if it may take so much.
 _WORDS_WIDTH, _WIDE_WORDS, _WIDE_WINDOW = 350, 400, 1600
-_SETTLED_MS, _MOST_TRIES, _EQUAL_PX = 80, 5, 2
+_SETTLED_MS, _MOST_TRIES, _EQUAL_PX = 80, 8, 12
 _TABLE_SHARE, _TALL_SHARE, _TALL_WINDOW = 0.24, 0.32, 1000
 
 
@@ -104,7 +104,9 @@ class Docks(QObject):
         share = _TALL_SHARE if window.height() >= _TALL_WINDOW else _TABLE_SHARE
         height = min(self._whole_table(), int(window.height() * share))
         window.resizeDocks([docks["lesions"]], [max(height, 130)], Qt.Orientation.Vertical)
-        both = window.centralWidget().width() + docks["prior"].width()
+        # What the words leave, not what the panes have now: Qt lays out later.
+        between = window.style().pixelMetric(QStyle.PixelMetric.PM_DockWidgetSeparatorExtent)
+        both = window.width() - words - 2 * between
         window.resizeDocks([docks["prior"], docks["words"]], [both // 2, words], Qt.Orientation.Horizontal)
         # The canvases learn of their sizes when Qt has laid the window out.
         self._settling.start()

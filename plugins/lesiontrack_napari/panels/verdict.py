@@ -24,7 +24,7 @@ from lesiontrack_napari.verdict import PhaseVerdict
 
 __all__ = ["Curve", "VerdictView"]
 
-_COLUMNS = ("", "sum", "base %", "nadir %", "target", "non-t.", "new", "overall")
+_COLUMNS = ("", "sum", "base %", "nadir %", "T", "NT", "new", "overall")
 _MEANINGS = (
     "visit",
     "sum of the targets' diameters, mm",
@@ -207,7 +207,9 @@ class VerdictView(QWidget):
                 visit.from_baseline.rstrip(" %"),
                 visit.from_nadir.rstrip(" %"),
             )
-            texts += (_short(visit.target), _short(visit.non_target), visit.new_lesion.lower(), _short(visit.overall))
+            # Where the baseline restarts the overall response says so.
+            target = "–" if visit.target == "REBASELINE" else _short(visit.target)
+            texts += (target, _short(visit.non_target), visit.new_lesion.lower(), _short(visit.overall))
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
                 item.setToolTip(f"{visit.date.isoformat()}, {_MEANINGS[column]}: {text}")
