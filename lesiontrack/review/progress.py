@@ -16,7 +16,7 @@ __all__ = ["Item", "ItemKind", "ReadState", "items_of"]
 
 # Linking's own word for a doubt about a link; that link is an item of its own.
 _LINK = "LINK_UNSURE"
-_NEW = "NEW"
+_NEW = ("NEW", "MAYBE_MISSED")
 _TREATMENT = "TREATMENT_PLACED"
 # How sure the machine is of a lesion that it wants looked at for a reason without a number.
 _UNKNOWN = 0.5

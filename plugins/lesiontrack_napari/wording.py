@@ -52,7 +52,7 @@ def asked(item: Item) -> str:
     if item.kind is ItemKind.LINK:
         sure = f"{100 * item.confidence:.0f} % sure"
         return f"{item.track_id} at visit {item.timepoint}: the same lesion? ({sure}) Return: yes; U: no."
-    why = "; ".join(plain_reason(reason) for reason in item.reasons)
+    why = "; ".join(plain_reason(reason).split("; ")[0] for reason in item.reasons)
     return f"{item.track_id} at visit {item.timepoint}: {why}. Return: it is right."
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from qtpy.QtCore import QCoreApplication, Qt
-from qtpy.QtGui import QShortcut
+from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtGui import QKeyEvent, QShortcut
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMenu
 
@@ -80,6 +80,13 @@ def test_a_reader_meets_nothing_in_the_way(room: ReadingRoom, monkeypatch: pytes
     assert room.deciding.message.text() == "undone: confirm lesion"
     room.acting.say("lock")
     assert room.deciding.message.text() == "visit 1 closed"
+
+    # Return in the line of reasons is the line's: as the window's key it would confirm the lesion.
+    for modifier, own in ((Qt.KeyboardModifier.NoModifier, True), (Qt.KeyboardModifier.ShiftModifier, False)):
+        press = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_Return, modifier)
+        press.ignore()
+        QCoreApplication.sendEvent(room.deciding.reason, press)
+        assert press.isAccepted() is own
 
     # The worklist shows how far the case is read now, and its keys are its own.
     room.tabs.setCurrentIndex(0)

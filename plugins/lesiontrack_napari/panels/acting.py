@@ -166,6 +166,9 @@ class Acting:
     def do_series(self) -> None:
         """Show the next series of the visit in the main pane."""
         scans, shown = self._session.scans(self._session.current), self._views.shown[MAIN]
+        if len(scans) < 2:
+            self._room.tell(f"visit {self._session.current} has no other series")
+            return
         uids = [scan.series_uid for scan in scans]
         here = uids.index(shown.scan.series_uid) if shown is not None and shown.scan.series_uid in uids else -1
         self.do_series_at((here + 1) % len(scans))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from lesiontrack.domain.reading import LesionWord
@@ -36,8 +37,22 @@ _BUTTONS = (
 _STATES = (LesionWord.ABSENT, LesionWord.TSTM, LesionWord.PRESENT, LesionWord.NE, LesionWord.UNEQUIVOCAL)
 _OUTCOMES = (LesionWord.NO_VIABLE, LesionWord.RESIDUAL, LesionWord.LTP, LesionWord.NE)
 _COLUMNS = 4
-_HEAD_LINES, _MESSAGE_LINES = 5, 3
+_HEAD_LINES, _MESSAGE_LINES = 5, 4
+# Shift+Return and Ctrl+Return stay the window's.
+_WITH = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
 _KEYS_SHOWN = {"Return": "\N{RETURN SYMBOL}", "Ctrl+Z": "^Z", "Ctrl+Shift+Z": "^\N{UPWARDS WHITE ARROW}Z"}
+
+
+class _Reason(QLineEdit):
+    """A line whose Return is its own: as the key of the window it would confirm the lesion instead."""
+
+    def event(self, event: Any) -> bool:
+        """Keep Return from the window's keys while typing."""
+        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if event.type() == QEvent.Type.ShortcutOverride and event.key() in keys and not event.modifiers() & _WITH:
+            event.accept()
+            return True
+        return bool(super().event(event))
 
 
 class DecidingPanel(QWidget):
@@ -53,7 +68,7 @@ class DecidingPanel(QWidget):
         # Room for what is said of any lesion: the buttons under it must stay where they are.
         self.head.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.head.setFixedHeight(_HEAD_LINES * self.head.fontMetrics().lineSpacing() + 8)
-        self.reason = QLineEdit()
+        self.reason = _Reason()
         self.reason.setPlaceholderText("reason, where one is wanted")
         self.reason.returnPressed.connect(self._entered)
         self.message = QLabel()
@@ -89,6 +104,7 @@ class DecidingPanel(QWidget):
         self.head.setText(
             f"<span style='color:{colour}; font-size:15pt'>\N{BLACK SQUARE}</span> <b>{title}</b><br>{text}"
         )
+        self.head.setToolTip(f"<b>{title}</b><br>{text}")
 
     def tell(self, text: str, *, trouble: bool = False) -> None:
         """Say what was done, or why it could not be."""
@@ -112,9 +128,10 @@ class DecidingPanel(QWidget):
         again, self._again = self._again, None
         if again is not None and self.reason.text().strip():
             again()
-            window = self.window()
-            if window is not None:
-                window.setFocus()
+        # The keys are for deciding again.
+        window = self.window()
+        if window is not None:
+            window.setFocus()
 
     # --- buttons ----------------------------------------------------------------------------------------------------
 

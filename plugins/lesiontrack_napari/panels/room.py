@@ -275,7 +275,10 @@ class ReadingRoom(QWidget):
         cell = row.cells[session.current]
         sure = "" if cell.confidence is None else f", link {100 * cell.confidence:.0f} % sure"
         role = words.phrase(row.role) or "no role"
-        lines = [f"visit {session.current}: {cell.text or 'not there yet'}{sure}", *row.reasons[:2]]
+        lines = [
+            f"visit {session.current}: {cell.text or 'not there yet'}{sure}",
+            *(reason.split("; ")[0] for reason in row.reasons[:2]),
+        ]
         lines += [f"picked: {', '.join(f'{n} at visit {t}' for t, n in self.picked)}"] if self.picked else []
         lines += [f"\N{WARNING SIGN} {warning}" for warning in session.warnings()[:2]]
         self.deciding.at_hand(
