@@ -27,7 +27,7 @@ _ROLES = {"TARGET": "target", "NON_TARGET": "non-target", "NEW": "new"}
 # Confidence below which a cell is coloured as unsure; the text says it too.
 _UNSURE, _DOUBTFUL = QColor("#7a4a12"), QColor("#5c4a1f")
 _DONE = QColor("#2f4f37")
-_ROW_PX = 20
+_ROW_PX, _EDGES_PX = 20, 16
 
 
 class _Model(QAbstractTableModel):
@@ -146,8 +146,8 @@ class LesionTable(QWidget):
 
     def whole_height(self) -> int:
         """Return the height at which no row is hidden, pixels."""
-        around = int(self.height() - self.view.viewport().height())
-        return around + _ROW_PX * max(len(self._all), 1) + 2
+        around = int(self.view.horizontalHeader().sizeHint().height() + self.filter.sizeHint().height())
+        return around + _ROW_PX * max(len(self._all), 1) + _EDGES_PX
 
     def step(self, rows: int) -> str | None:
         """Return the track so many rows on from the one at hand, of those shown; None beyond the ends."""
