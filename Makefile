@@ -93,6 +93,7 @@ clean:
 # benchmarks/README.md has the figures that each of these printed.
 bench: .stamps/test
 	$(BIN)/python -m benchmarks.measure
+	$(BIN)/python -m benchmarks.scan_counts
 	$(BIN)/python -m benchmarks.tracking
 	$(BIN)/python -m benchmarks.real_anatomy
 	$(BIN)/python -m benchmarks.survival
