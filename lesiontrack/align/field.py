@@ -37,7 +37,7 @@ def nodes(grid: Grid) -> Points:
 
 
 def backward_map(
-    later: Prepared, *, body: Points, liver: Transform, landmarks: Landmarks, smoothness_mm: float, spacing_mm: float
+    later: Prepared, *, body: Points, liver: Transform, landmarks: Landmarks, spacing_mm: float
 ) -> Transform:
     """Return the map of the later scan's points to the earlier's.
 
@@ -62,17 +62,27 @@ def backward_map(
     moved = at @ body[:3, :3].T + body[:3, 3]
     displacement = np.zeros_like(at)
     near = at[close]
-    by_liver = liver.apply(near) + landmarks.predict(near, smoothness_mm=smoothness_mm)
+    by_liver = liver.apply(near) + landmarks.interpolate(near)
     displacement[close] = (by_liver - moved[close]) * share[close, None]
     return Transform(affine=body, displacement_mm=displacement.reshape(*grid.shape, 3).astype(np.float32), grid=grid)
 
 
-def bent(later: Prepared, way: Transform, landmarks: Landmarks, smoothness_mm: float) -> Transform:
-    """Return a map of the later scan's points with what landmarks say of the rest, on its working grid."""
+def bent(later: Prepared, way: Transform, landmarks: Landmarks, smoothness_mm: float | None = None) -> Transform:
+    """Return a map of the later scan's points with what landmarks say of the rest, on its working grid.
+
+    Parameters
+    ----------
+    smoothness_mm
+        Over which the landmarks share what they say; None follows each of them.
+    """
     lattice = lattice_over(later.grid, _BENT_SPACING_MM)
     at = points_of(lattice)
     straight = at @ way.affine[:3, :3].T + way.affine[:3, 3]
-    moved = landmarks.predict(at.reshape(-1, 3), smoothness_mm=smoothness_mm).reshape(at.shape)
+    nodes_lps_mm = at.reshape(-1, 3)
+    if smoothness_mm is None:
+        moved = landmarks.interpolate(nodes_lps_mm).reshape(at.shape)
+    else:
+        moved = landmarks.predict(nodes_lps_mm, smoothness_mm=smoothness_mm).reshape(at.shape)
     displacement = (over_grid(way, lattice) + moved - straight).astype(np.float32)
     return Transform(affine=way.affine, displacement_mm=displacement, grid=lattice)
 

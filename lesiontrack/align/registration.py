@@ -81,7 +81,6 @@ def align(earlier: Prepared, later: Prepared, settings: AlignSettings) -> Regist
         body=body if len(earlier.other_points_lps_mm) or len(later.other_points_lps_mm) else found.start.way.affine,
         liver=found.start.way,
         landmarks=landmarks,
-        smoothness_mm=settings.smoothness_end_mm,
         spacing_mm=settings.field_spacing_mm,
     )
     registration = Registration(
@@ -162,7 +161,7 @@ def _again(
     refine, matched = refiner(settings), found.matched
     if refine is None or matched is None:
         return found
-    led = bent(later, found.start.way, matched.landmarks, settings.smoothness_end_mm)
+    led = bent(later, found.start.way, matched.landmarks)
     way = refine(earlier, later, led)
     if way is None:
         return found

@@ -19,6 +19,13 @@ _FAR_WEIGHT = 1e-3
 _RIDGE_CONSTANT = 0.02
 _RIDGE_SLOPE = 0.5
 _CHUNK = 8192
+# What is expected of a displacement before any landmark is seen, standard deviations: a common shift, mm; a slope; a
+# smooth local part, mm, alike over the next length, mm; and what is a landmark's own, mm (outlines, pulsation).
+_SHIFT_MM = 4.0
+_SLOPE = 0.05
+_LOCAL_MM = 5.0
+_LENGTH_MM = 40.0
+_OWN_MM = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +88,33 @@ class Landmarks:
             predicted[part] = self._fit(at[part], smoothness_mm, out)
         return predicted
 
+    def interpolate(self, at_lps_mm: Points) -> Points:
+        """Return the most probable displacement at points, given all landmarks (kriging with a trend).
+
+        Closer to the landmarks than ``predict``, to what they say together where they crowd, and falling to their
+        trend away from them: for places between landmarks that are believed, not for telling which to believe
+        (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, section 2.2).
+
+        Parameters
+        ----------
+        at_lps_mm
+            (m, 3), LPS mm of the source.
+
+        Returns
+        -------
+        (m, 3) mm; zero without landmarks.
+        """
+        at = np.asarray(at_lps_mm, dtype=np.float64).reshape(-1, 3)
+        known = self.weight > 0.0
+        points = self.points_lps_mm[known]
+        if not len(points):
+            return np.zeros_like(at)
+        own = np.diag(_OWN_MM**2 / self.weight[known])
+        centre = points.mean(axis=0)
+        share = np.linalg.solve(_alike(points, points, centre) + own, self.displacement_mm[known])
+        parts = [_alike(at[n : n + _CHUNK], points, centre) @ share for n in range(0, len(at), _CHUNK)]
+        return np.concatenate([np.zeros((0, 3)), *parts])
+
     def residuals_mm(self, *, smoothness_mm: float) -> Points:
         """Return (n,) distances of each landmark from where the others predict it, mm."""
         own = np.arange(len(self.points_lps_mm))
@@ -111,3 +145,11 @@ class Landmarks:
         right = np.swapaxes(weighted, 1, 2) @ self.displacement_mm
         solved: Points = np.linalg.solve(normal, right)[:, 0, :]
         return solved
+
+
+def _alike(first: Points, second: Points, centre: Points) -> Points:
+    """Return (m, n) covariances of the displacements at points, mm2."""
+    apart = ((first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2.0 * first @ second.T).clip(0.0)
+    local = _LOCAL_MM**2 * np.exp(-0.5 * apart / _LENGTH_MM**2)
+    covariance: Points = _SHIFT_MM**2 + _SLOPE**2 * (first - centre) @ (second - centre).T + local
+    return covariance
