@@ -99,7 +99,8 @@ def main() -> None:
     parser.add_argument("--growth", type=int, nargs="+", help="sizes of archives to index by the command itself")
     given = parser.parse_args()
     if given.growth:
-        print("| files | what | s | files/s | peak memory, MiB | catalogue, bytes a file |\n|---|---|---|---|---|---|")
+        print("| files | what | s | CPU s | files/s | peak memory, MiB | catalogue, bytes a file |")
+        print("|---|---|---|---|---|---|---|")
         for files in given.growth:
             print("\n".join(grown(files)), flush=True)
         return
@@ -129,7 +130,8 @@ def grown(files: int) -> list[str]:
                 raise SystemExit(f"{' '.join(command)}: exit code {child.returncode}")
             size = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file()) / files
             rows.append(
-                f"| {files} | {what} | {taken:.1f} | {files / taken:.0f} | {used.ru_maxrss / 1024:.0f} | {size:.0f} |"
+                f"| {files} | {what} | {taken:.1f} | {used.ru_utime + used.ru_stime:.1f} | {files / taken:.0f} | "
+                f"{used.ru_maxrss / 1024:.0f} | {size:.0f} |"
             )
     return rows
 
