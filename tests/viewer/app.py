@@ -94,20 +94,20 @@ def where(room: ReadingRoom) -> dict[str, Any]:
         "fates": {row.track_id: row.fate for row in room.table.model.rows},
         "verdict": verdict,
         "panes": room.docks.pane_sizes(),
+        "window": [room.window().width(), room.window().height()],
         "at": [room.session.track_id, room.session.current, room.session.prior],
         "decisions": len(room.session.decisions),
     }
 
 
-def main(out: str, answer: str, size: str) -> None:
-    """Open the worklist of a result folder."""
-    width, height = (int(part) for part in size.split("x"))
+def main(out: str, answer: str) -> None:
+    """Open the worklist of a result folder, on the whole screen."""
     viewer = napari.Viewer(title="lesiontrack", show=False)
     room = ReadingRoom(viewer)
     room.open_result(Path(out), "anna")
     viewer.window.add_dock_widget(room, name="reading room", area="right")
-    viewer.window.resize(width, height)
     viewer.show()
+    viewer.window._qt_window.showMaximized()
     asked: list[int] = []
     signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
     timer = QTimer()
@@ -126,4 +126,4 @@ def main(out: str, answer: str, size: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:3])
