@@ -117,11 +117,13 @@ def screen(request: pytest.FixtureRequest) -> Iterator[str]:
     """Yield the display of a screen of its own, of the size asked for, with a window manager."""
     read, write = os.pipe()
     size = f"{request.param}x24"
-    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", size], pass_fds=[write], stderr=QUIET)
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", size], pass_fds=[write], stdout=QUIET, stderr=QUIET
+    )
     os.close(write)
     with os.fdopen(read) as told:
         display = f":{told.readline().strip()}"
-    manager = subprocess.Popen(["openbox"], env={**os.environ, "DISPLAY": display}, stderr=QUIET)
+    manager = subprocess.Popen(["openbox"], env={**os.environ, "DISPLAY": display}, stdout=QUIET, stderr=QUIET)
     time.sleep(0.5)
     yield display
     for program in (manager, server):
