@@ -212,6 +212,7 @@ def _events(out: Path) -> set[tuple[str, str]]:
     return set(zip(own["endpoint"].astype(str), own["reader"].fillna("").astype(str), strict=True))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("screen", ["1366x768", pytest.param("1920x1200", marks=LONG)], indirect=True)
 def test_a_reader_reads_a_case(screen: str, out: Path, tmp_path: Path) -> None:
     """Worklist, case, jump, wrong link, diameter, ablated, undo, redo, save, close, open again: all is there."""
