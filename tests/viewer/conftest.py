@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,15 @@ from qtpy.QtCore import QCoreApplication, QEvent
 
 from lesiontrack_napari.panels.room import ReadingRoom
 from tests.reading import make_result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settled() -> Iterator[None]:
+    """Take what is imported out of the garbage collector's sight: napari collects whenever a layer is removed."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
