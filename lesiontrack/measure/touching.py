@@ -25,7 +25,7 @@ PEAK_PIXELS = 0.1
 # scan_counts.py). Outlines are uneven by half a millimetre and by voxels: it is asked of the body smoothed by this
 # share of its largest section's radius, in solids of so many slices and sections of so many pixels and this share of
 # the largest, and what unevenness still takes is allowed: so much over the slices, and so many mm^2 over the squared
-# radius of the (largest) section.
+# radius of the (largest) section, both at pixels of at most 1.2 mm; coarser ones take more.
 SMOOTH_RADII = 0.25
 LOBE_SLICES = 3
 SECTION_PIXELS = 40
@@ -33,6 +33,7 @@ SECTION_SHARE = 0.3
 SLICE_ROUGHNESS = 0.15
 SOLID_ROUGHNESS_MM2 = 0.8
 SECTION_ROUGHNESS_MM2 = 0.3
+FINE_PIXEL_MM = 1.2
 # A third body takes this much more than a second.
 SECOND_LOBE = 0.05
 
@@ -125,10 +126,11 @@ def _lobes(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> in
     areas = np.count_nonzero(smooth, axis=(1, 2))
     asked = np.flatnonzero(areas >= max(SECTION_PIXELS, SECTION_SHARE * float(areas.max())))
     section2_mm2 = areas * float(spacing_mm[1:].prod()) / np.pi
-    lacks = [1.0 - _ellipse_fill(smooth[k]) - SECTION_ROUGHNESS_MM2 / float(section2_mm2[k]) for k in asked]
+    coarse = max(float(spacing_mm[1:].prod()) / FINE_PIXEL_MM**2, 1.0)
+    lacks = [1.0 - _ellipse_fill(smooth[k]) - coarse * SECTION_ROUGHNESS_MM2 / float(section2_mm2[k]) for k in asked]
     slices = int(np.count_nonzero(mask.any(axis=(1, 2))))
     if slices >= LOBE_SLICES:
-        allowed = SLICE_ROUGHNESS / slices + SOLID_ROUGHNESS_MM2 / radius2_mm2
+        allowed = coarse * (SLICE_ROUGHNESS / slices + SOLID_ROUGHNESS_MM2 / radius2_mm2)
         lacks.append(1.0 - ellipsoid_fill(smooth) - allowed)
     beyond = max(lacks, default=0.0) - (1.0 - settings.lobulated_fill)
     return 1 if beyond <= 0.0 else 2 if beyond <= SECOND_LOBE else 3
