@@ -52,6 +52,11 @@ class Frame:
         turned = array.transpose(self.order)
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
 
+    def unview(self, turned: NDArray[Any]) -> NDArray[Any]:
+        """Return an array on the world's axes as (k, j, i): what ``view`` was taken of, a view as well."""
+        back = turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
+        return back.transpose(np.argsort(self.order))
+
     @property
     def slice_axis(self) -> int:
         """World axis along which the scan was sliced: 0 for axial, 1 for coronal, 2 for sagittal slices."""
@@ -149,7 +154,7 @@ def _agreement(along: Points, order: Sequence[int]) -> float:
 
 
 def onto(grid: Grid, stored: Grid, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array that lies on the same voxels, but maybe on other axes, on a grid's own axes (k, j, i).
+    """Return a view of an array that lies on the same voxels, but maybe on other axes, on a grid's own axes (k, j, i).
 
     A NIfTI file does not say which of its axes the slices were cut along: its reader may take another for k.
 
@@ -160,10 +165,8 @@ def onto(grid: Grid, stored: Grid, array: NDArray[Any]) -> NDArray[Any]:
     """
     here, there = frame_of(grid), frame_of(stored)
     shown = there.view(array)
-    result = np.empty(grid.shape, dtype=array.dtype)
-    turned = here.view(result)
-    same = turned.shape == shown.shape and np.allclose(here.translate_mm, there.translate_mm, atol=0.05)
+    result = here.unview(shown)
+    same = result.shape == grid.shape and np.allclose(here.translate_mm, there.translate_mm, atol=0.05)
     if not same or not np.allclose(here.scale_mm, there.scale_mm, atol=0.01):
         raise GeometryError("a label map that is not of its scan", found=str(stored.shape), expected=str(grid.shape))
-    turned[...] = shown
     return result
