@@ -153,7 +153,7 @@ class ReadingRoom(QWidget):
             session.current = item.timepoint
         session.prior = session.companion_of(session.current)
         for side, timepoint in ((PRIOR, session.prior), (MAIN, session.current)):
-            self.views.show(session, side, timepoint)
+            self.views.show(session, side, timepoint, lesions=False)
         self.tabs.setCurrentIndex(1)
         self.refresh()
         self.views.go(session)

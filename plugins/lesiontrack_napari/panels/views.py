@@ -78,8 +78,10 @@ class Views:
 
     # --- what is shown ----------------------------------------------------------------------------------------------
 
-    def show(self, session: Session, side: int, timepoint: int, scan: Scan | None = None) -> None:
-        """Show a visit on a side: a scan of it, by default the one that is measured.
+    def show(
+        self, session: Session, side: int, timepoint: int, scan: Scan | None = None, *, lesions: bool = True
+    ) -> None:
+        """Show a visit on a side: a scan of it, by default the one that is measured; its lesions now or by ``draw``.
 
         Raises
         ------
@@ -102,7 +104,8 @@ class Views:
         self.shown[side] = Shown(timepoint=timepoint, scan=scan, volume=volume, frame=frame)
         self._outlines[side] = None
         self._set_ways(session)
-        self.draw(session, side)
+        if lesions:
+            self.draw(session, side)
         if looked is not None:
             self.panes[side].look_at(frame.to_world(looked))
 
