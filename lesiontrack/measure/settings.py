@@ -74,10 +74,10 @@ class MeasureSettings(BaseModel):
         ge=0,
         le=1,
         description="A mask whose outline, smoothed by a quarter of its radius, fills less than this share of the "
-        "ellipsoid with its own moments (on three slices or more), or has a section that fills less than this share of "
-        "its ellipse, is confluent: it may be two lesions, or three when it lacks 0.05 more. What voxels and an "
+        "ellipsoid with its own moments, or has a section that fills less than this share of its ellipse, is "
+        "confluent: it may be two lesions, or three when it lacks 0.05 more; never on one slice. What voxels and an "
         "outline that is uneven by half a millimetre take is allowed for. Default: 0.98; of simulated single lesions "
-        "so outlined about one in twenty is below. 0: never.",
+        "fewer than one in ten is below. 0: never.",
     )
     site_overlap_fraction: float = Field(
         default=0.5,

@@ -23,17 +23,16 @@ CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 PEAK_PIXELS = 0.1
 # What is asked of how well a body fills its ellipsoid, and its sections their ellipses (benchmarks/measure.py,
 # scan_counts.py). Outlines are uneven by half a millimetre and by voxels: it is asked of the body smoothed by this
-# share of its largest section's radius, in solids of so many slices and sections of so many pixels and this share of
-# the largest, and what unevenness still takes is allowed: so much over the slices, and so many mm^2 over the squared
-# radius of the (largest) section, both at pixels of at most 1.2 mm; coarser ones take more.
+# share of its largest section's radius, in sections of so many pixels and this share of the largest, and what
+# unevenness still takes is allowed: so much over the slices, and so many mm^2 over the squared radius of the (largest)
+# section, both at pixels of at most 1.6 mm; coarser ones take more.
 SMOOTH_RADII = 0.25
-LOBE_SLICES = 3
 SECTION_PIXELS = 40
 SECTION_SHARE = 0.3
 SLICE_ROUGHNESS = 0.15
 SOLID_ROUGHNESS_MM2 = 0.8
 SECTION_ROUGHNESS_MM2 = 0.3
-FINE_PIXEL_MM = 1.2
+FINE_PIXEL_MM = 1.6
 # A third body takes this much more than a second.
 SECOND_LOBE = 0.05
 
@@ -116,23 +115,24 @@ def _lobes(mask: NDArray[np.bool_], grid: Grid, settings: MeasureSettings) -> in
     """Return how many lesions a body between necks may be by how much of its ellipsoid it lacks, at most 3.
 
     Bodies that overlap deeply leave no neck, but together they fill an ellipsoid worse than one does, and so do their
-    sections an ellipse. On few slices only the sections are asked.
+    sections an ellipse. On one slice nothing is asked: a single outline is no evidence of two bodies without a neck.
     """
-    if not mask.any():  # a basin between two slices, with no voxel of its own
+    slices = int(np.count_nonzero(mask.any(axis=(1, 2))))
+    if slices < 2:
         return 1
     fine, spacing_mm, _ = _refined(mask, grid)
-    radius2_mm2 = float(np.count_nonzero(fine, axis=(1, 2)).max() * spacing_mm[1:].prod() / np.pi)
+    pixel_mm2 = float(spacing_mm[1:].prod())
+    # Squared radius of a circle of the largest section's area.
+    radius2_mm2 = float(np.count_nonzero(fine, axis=(1, 2)).max()) * pixel_mm2 / np.pi
     smooth = _smoothed(fine, SMOOTH_RADII * np.sqrt(radius2_mm2) / spacing_mm)
     areas = np.count_nonzero(smooth, axis=(1, 2))
     asked = np.flatnonzero(areas >= max(SECTION_PIXELS, SECTION_SHARE * float(areas.max())))
-    section2_mm2 = areas * float(spacing_mm[1:].prod()) / np.pi
-    coarse = max(float(spacing_mm[1:].prod()) / FINE_PIXEL_MM**2, 1.0)
-    lacks = [1.0 - _ellipse_fill(smooth[k]) - coarse * SECTION_ROUGHNESS_MM2 / float(section2_mm2[k]) for k in asked]
-    slices = int(np.count_nonzero(mask.any(axis=(1, 2))))
-    if slices >= LOBE_SLICES:
-        allowed = coarse * (SLICE_ROUGHNESS / slices + SOLID_ROUGHNESS_MM2 / radius2_mm2)
-        lacks.append(1.0 - ellipsoid_fill(smooth) - allowed)
-    beyond = max(lacks, default=0.0) - (1.0 - settings.lobulated_fill)
+    coarse = max(pixel_mm2 / FINE_PIXEL_MM**2, 1.0)
+    rough_mm2 = coarse * SECTION_ROUGHNESS_MM2
+    lacks = [1.0 - _ellipse_fill(smooth[k]) - rough_mm2 * np.pi / (float(areas[k]) * pixel_mm2) for k in asked]
+    allowed = coarse * (SLICE_ROUGHNESS / slices + SOLID_ROUGHNESS_MM2 / radius2_mm2)
+    lacks.append(1.0 - ellipsoid_fill(smooth) - allowed)
+    beyond = max(lacks) - (1.0 - settings.lobulated_fill)
     return 1 if beyond <= 0.0 else 2 if beyond <= SECOND_LOBE else 3
 
 
