@@ -49,13 +49,15 @@ class Frame:
 
     def view(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a (k, j, i) array on the world's axes: a view, never a copy."""
-        turned = array.transpose(self.order)
-        return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
+        return array.transpose(self.order)[self._flips]
 
     def unview(self, turned: NDArray[Any]) -> NDArray[Any]:
         """Return an array on the world's axes as (k, j, i): what ``view`` was taken of, a view as well."""
-        back = turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
-        return back.transpose(np.argsort(self.order))
+        return turned[self._flips].transpose(np.argsort(self.order))
+
+    @property
+    def _flips(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
 
     @property
     def slice_axis(self) -> int:

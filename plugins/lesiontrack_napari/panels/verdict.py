@@ -131,6 +131,8 @@ class VerdictView(QWidget):
         )
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        # In the middle of a stretched column a heading may stand beyond the edge of a narrow window.
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, tip in enumerate(_MEANINGS):
             self.table.horizontalHeaderItem(column).setToolTip(tip)
         self.curve = Curve()
